@@ -1,0 +1,129 @@
+/** The settings, read from the environment once, at start, and checked: a wrong one is a `StartError`. */
+import { cpus, totalmem } from 'node:os';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { StartError } from './errors.js';
+
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, { error: `must be a whole number from ${min} to ${max}` })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, {
+      error: `must be a whole number from ${min} to ${max}`,
+    });
+
+const port = whole(0, 65_535);
+const secret = (least: number) => z.string().min(least, { error: `must have at least ${least} characters` });
+const url = (protocols: readonly string[]) =>
+  z.string().refine(
+    (value) => {
+      try {
+        return protocols.includes(new URL(value).protocol);
+      } catch {
+        return false;
+      }
+    },
+    { error: `must be a URL that begins with ${protocols.map((name) => `${name}//`).join(' or ')}` },
+  );
+
+/** Every variable, its check and its default; docs/settings.md says what each means. */
+const Settings = z.object({
+  HEARTH_HOST: z.string().min(1).default('127.0.0.1'),
+  HEARTH_PORT: port.default(8080),
+  HEARTH_METRICS_PORT: z.union([z.literal('off'), port]).default(9464),
+  HEARTH_DATA_DIR: z.string().min(1).default('.hearth'),
+  DATABASE_URL: url(['postgres:', 'postgresql:']).optional(),
+  HEARTH_ROUTERS: whole(1, 64).default(Math.max(1, cpus().length)),
+  HEARTH_POOL_SIZE: whole(0, 256).default(4),
+  HEARTH_FUNCTIONS_DIR: z.string().min(1).default('functions'),
+  HEARTH_DOMAIN: z
+    .string()
+    .regex(/^(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*$/i, {
+      error: 'must be a domain name such as functions.example.com',
+    })
+    .transform((value) => value.toLowerCase())
+    .optional(),
+  HEARTH_JWT_SECRET: secret(16).optional(),
+  HEARTH_ADMIN_KEY: secret(16).optional(),
+  HEARTH_SANDBOX: z
+    .enum(['auto', 'bwrap', 'permissions'], { error: 'must be auto, bwrap or permissions' })
+    .default('auto'),
+  HEARTH_DRAIN_SECONDS: whole(0, 3600).default(300),
+  HEARTH_KEEP_ALIVE_SECONDS: whole(1, 86_400).default(600),
+  HEARTH_MAX_PROCESSES: whole(1, 10_000).default(defaultMaxProcesses()),
+  HEARTH_MAX_CODE_BYTES: whole(1024, 64 * 1024 * 1024).default(1024 * 1024),
+  HEARTH_CODE_CACHE_MB: whole(16, 1024 * 1024).default(1024),
+});
+
+export interface Config {
+  host: string;
+  port: number;
+  metricsPort: number | 'off';
+  /** Absolute. */
+  dataDir: string;
+  databaseUrl: string | null;
+  routers: number;
+  poolSize: number;
+  /** Absolute. */
+  functionsDir: string;
+  domain: string | null;
+  jwtSecret: string | null;
+  adminKey: string | null;
+  sandbox: 'auto' | 'bwrap' | 'permissions';
+  drainSeconds: number;
+  keepAliveMs: number;
+  maxProcesses: number;
+  maxCodeBytes: number;
+  codeCacheBytes: number;
+  /** Where programs are looked for, and the user's home, for the package registries' settings. */
+  path: string | undefined;
+  home: string | undefined;
+}
+
+/** Throws a StartError that names the first wrong setting; an empty variable counts as unset. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = Settings.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const name = String(issue?.path[0] ?? 'a setting');
+    // A secret's value is not repeated.
+    const shown = /SECRET|KEY|URL/.test(name) ? '' : ` (it is ${JSON.stringify(given[name])})`;
+    throw new StartError(`${name} ${explain(issue)}${shown}`);
+  }
+  const settings = parsed.data;
+  return {
+    host: settings.HEARTH_HOST,
+    port: settings.HEARTH_PORT,
+    metricsPort: settings.HEARTH_METRICS_PORT,
+    dataDir: resolve(settings.HEARTH_DATA_DIR),
+    databaseUrl: settings.DATABASE_URL ?? null,
+    routers: settings.HEARTH_ROUTERS,
+    poolSize: settings.HEARTH_POOL_SIZE,
+    functionsDir: resolve(settings.HEARTH_FUNCTIONS_DIR),
+    domain: settings.HEARTH_DOMAIN ?? null,
+    jwtSecret: settings.HEARTH_JWT_SECRET ?? null,
+    adminKey: settings.HEARTH_ADMIN_KEY ?? null,
+    sandbox: settings.HEARTH_SANDBOX,
+    drainSeconds: settings.HEARTH_DRAIN_SECONDS,
+    keepAliveMs: settings.HEARTH_KEEP_ALIVE_SECONDS * 1000,
+    maxProcesses: settings.HEARTH_MAX_PROCESSES,
+    maxCodeBytes: settings.HEARTH_MAX_CODE_BYTES,
+    codeCacheBytes: settings.HEARTH_CODE_CACHE_MB * 1024 * 1024,
+    path: env.PATH,
+    home: env.HOME,
+  };
+}
+
+/** Half of the machine's memory, at 64 MiB for each process. */
+function defaultMaxProcesses(): number {
+  return Math.max(16, Math.min(2000, Math.floor(totalmem() / 2 / (64 * 1024 * 1024))));
+}
+
+function explain(issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code === 'invalid_union') return 'must be a port from 0 to 65535, or off';
+  return issue?.message ?? 'is not valid';
+}

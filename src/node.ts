@@ -1,0 +1,216 @@
+/** What a node starts, in this order, and stops in the reverse. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Config, readConfig } from './config.js';
+import { messageOf, StartError } from './errors.js';
+import { createCodeCache } from './pool/code_cache.js';
+import { findDeno } from './pool/deno_binary.js';
+import { createPrepare } from './pool/prepare.js';
+import { makeRunDir } from './pool/run_dir.js';
+import { chooseSandbox, findTools } from './pool/sandbox.js';
+import { reloadFromFiles } from './router/api/reload.js';
+import { createStartOutput } from './start_output.js';
+import type { Connection } from './store/connection.js';
+import { startEmbedded } from './store/embedded.js';
+import { openStore } from './store/main.js';
+import { migrate } from './store/migrate.js';
+import { credentialsPath, readKeys, writeCredentials } from './supervisor/credentials.js';
+import { startSupervisor } from './supervisor/main.js';
+import { reservePort } from './supervisor/routers.js';
+import { createClusterMetrics } from './telemetry/cluster_metrics.js';
+import { startTelemetry } from './telemetry/main.js';
+
+export interface Node {
+  /** Resolves when it serves; rejects with what keeps it from starting. */
+  readonly ready: Promise<void>;
+  readonly stopping: boolean;
+  /** Drains and releases everything; resolves with the exit status. */
+  stop(): Promise<number>;
+  /** Ends what would outlive this process; everything else dies with it. */
+  stopNow(): void;
+}
+
+/** Connections of the supervisor; each router has a few of its own. */
+const SUPERVISOR_CONNECTIONS = 5;
+const STOP_DURING_START_MS = 10_000;
+
+export function startNode(env: Readonly<Record<string, string | undefined>>): Node {
+  const releasers: (() => Promise<unknown> | unknown)[] = [];
+  let stopped: Promise<number> | null = null;
+  const ready = start();
+
+  async function start(): Promise<void> {
+    const began = performance.now();
+    const config = readConfig(env);
+    const output = createStartOutput(process.stdout, process.cwd());
+    const here = dirname(fileURLToPath(import.meta.url));
+    const version = await packageVersion(here);
+    const region = env.HEARTH_REGION ?? 'local';
+    const denoPath = findDeno();
+    await makeDataDir(config.dataDir);
+    const port = await reservePort(config.host, config.port, 'HEARTH_PORT');
+    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+
+    const runDir = await makeRunDir();
+    releasers.push(runDir.remove);
+    const runnerPath = join(here, 'pool/runner.js');
+    const sandboxing = sandboxFor(config, { denoPath, runnerPath, dir: runDir.path });
+    sandboxing.catch(() => {}); // reported where it is awaited
+    const connection = await database(config, output.progress);
+    await migrate(connection);
+    const store = await openStore(connection, { max: SUPERVISOR_CONNECTIONS, name: 'hearth-supervisor' });
+    releasers.push(store.stop);
+    const sandbox = await sandboxing;
+
+    const keys = await readKeys(config.dataDir, config);
+    const metrics = createClusterMetrics();
+    const code = await createCodeCache({
+      dir: join(config.dataDir, 'code'),
+      maxBytes: config.codeCacheBytes,
+      onWarning: warn,
+    });
+    const prepare = createPrepare({
+      denoPath,
+      cacheDir: join(config.dataDir, 'deno'),
+      env,
+      maxCodeBytes: config.maxCodeBytes,
+    });
+
+    const reload = () =>
+      reloadFromFiles({
+        store,
+        prepare,
+        functionsDir: config.functionsDir,
+        tenant: 'default',
+        changed: async () => {}, // nothing serves yet
+      });
+    const loaded = await reload();
+    const supervisor = await startSupervisor({
+      store,
+      denoPath,
+      runnerPath,
+      routerEntry: join(here, 'main.js'),
+      runDir: runDir.path,
+      sandbox,
+      poolSize: config.poolSize,
+      routers: config.routers,
+      keepAliveMs: config.keepAliveMs,
+      maxProcesses: config.maxProcesses,
+      code,
+      prepare,
+      metrics,
+      routerConfig: {
+        host: config.host,
+        port,
+        connection,
+        jwtSecret: keys.jwt_secret,
+        adminKey: keys.admin_key,
+        domain: config.domain,
+        functionsDir: config.functionsDir,
+        maxCodeBytes: config.maxCodeBytes,
+        version,
+      },
+      url,
+      region,
+      anonKey: keys.anon_key,
+      onError: warn,
+    });
+    releasers.push(() => supervisor.drain(config.drainSeconds));
+
+    const telemetry = await startTelemetry({
+      version,
+      instanceId: randomUUID(),
+      host: config.host,
+      port: config.metricsPort,
+      metrics,
+      beforeScrape: supervisor.collectMetrics,
+      onError: warn,
+    });
+    releasers.unshift(telemetry.stop);
+
+    await writeCredentials(config.dataDir, {
+      url,
+      metrics_url: telemetry.metricsUrl,
+      console_url: `${url}/console`,
+      tenant: 'default',
+      ...keys,
+    });
+    output.started({
+      version,
+      url,
+      metricsUrl: telemetry.metricsUrl,
+      credentialsPath: credentialsPath(config.dataDir),
+      functions: supervisor.functions().map((fn) => fn.name).sort(),
+      failed: loaded.errors,
+      routers: config.routers,
+      poolSize: config.poolSize,
+      database: config.databaseUrl === null ? 'PostgreSQL, embedded' : 'PostgreSQL at DATABASE_URL',
+      sandbox,
+      tookMs: performance.now() - began,
+    });
+  }
+
+  async function database(config: Config, progress: (what: string) => void): Promise<Connection> {
+    if (config.databaseUrl !== null) return { url: config.databaseUrl };
+    const embedded = await startEmbedded({ dataDir: config.dataDir, onProgress: progress });
+    releasers.push(embedded.stop);
+    void embedded.died.then((lastWords) => warn(new Error(`the embedded database ended: ${lastWords}`)));
+    return embedded.connection;
+  }
+
+  return {
+    ready,
+    get stopping() {
+      return stopped !== null;
+    },
+    stop() {
+      stopped ??= (async () => {
+        // What is being started has to be there to be stopped; what hangs is not waited for.
+        await Promise.race([ready.catch(() => {}), sleep(STOP_DURING_START_MS, undefined, { ref: false })]);
+        let status = 0;
+        for (const release of releasers.reverse()) {
+          try {
+            await release();
+          } catch (error) {
+            warn(error);
+            status = 1;
+          }
+        }
+        return status;
+      })();
+      return stopped;
+    },
+    stopNow() {},
+  };
+}
+
+function warn(problem: unknown): void {
+  const cause = problem instanceof Error && problem.cause instanceof Error ? `: ${problem.cause.message}` : '';
+  process.stderr.write(`hearth: ${typeof problem === 'string' ? problem : messageOf(problem)}${cause}\n`);
+}
+
+async function sandboxFor(config: Config, launch: { denoPath: string; runnerPath: string; dir: string }) {
+  const dir = join(launch.dir, 'trial');
+  for (const part of ['code', 'run']) await mkdir(join(dir, part), { recursive: true });
+  const sandbox = await chooseSandbox(config.sandbox, findTools(config.path), { ...launch, dir });
+  if (sandbox === null) {
+    throw new StartError('HEARTH_SANDBOX asks for bwrap, which does not work here: install bubblewrap, or set it to auto');
+  }
+  return sandbox;
+}
+
+async function makeDataDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new StartError(`the data directory ${path} cannot be made: ${messageOf(error)} (HEARTH_DATA_DIR)`);
+  }
+}
+
+async function packageVersion(here: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(join(here, '../package.json'), 'utf8')) as { version: string };
+  return version;
+}

@@ -1,0 +1,111 @@
+/** Blank processes kept ready by memory class and network: generic-pool lends one, and fills itself up again behind it. */
+import { createPool as createGenericPool, type Pool as GenericPool } from 'generic-pool';
+import type { DenoProcess } from './process.js';
+
+/** MiB of heap at which processes are spawned: the flag cannot be changed later. */
+export const MEMORY_CLASSES = [64, 128, 256, 512, 1024] as const;
+
+/** The smallest class that holds a limit of `memoryMb` (32–1024 MiB). */
+export function memoryClass(memoryMb: number): number {
+  return MEMORY_CLASSES.find((size) => size >= memoryMb) ?? 1024;
+}
+
+export interface BlankKind {
+  memoryMb: number;
+  net: boolean;
+}
+
+export interface Blanks {
+  /** A ready blank process of this kind, spawned now if none waits. Rejects after `acquireTimeoutMs`. */
+  take(kind: BlankKind): Promise<DenoProcess>;
+  /** Fills up behind the processes that were taken; called once a claim is over, so as not to compete with it. */
+  refill(kind: BlankKind): void;
+  counts(): { kind: BlankKind; ready: number; starting: number }[];
+  stop(): Promise<void>;
+}
+
+export interface BlanksOptions {
+  /** Ready processes of the default kind; another kind keeps one once it has been asked for. */
+  size: number;
+  defaultKind: BlankKind;
+  acquireTimeoutMs: number;
+  spawn(kind: BlankKind): Promise<DenoProcess>;
+  /** A process became ready, or went without having been taken. */
+  onReady(process: DenoProcess): void;
+  onError(error: unknown): void;
+}
+
+interface KindPool {
+  kind: BlankKind;
+  pool: GenericPool<DenoProcess>;
+  /** Taken, and still counted by generic-pool. */
+  taken: DenoProcess[];
+}
+
+export function createBlanks(options: BlanksOptions): Blanks {
+  const pools = new Map<string, KindPool>();
+  poolOf(options.defaultKind);
+
+  function poolOf(kind: BlankKind): KindPool {
+    const key = `${kind.memoryMb} ${kind.net}`;
+    const known = pools.get(key);
+    if (known !== undefined) return known;
+    const isDefault = kind.memoryMb === options.defaultKind.memoryMb && kind.net === options.defaultKind.net;
+    const pool = createGenericPool<DenoProcess>(
+      {
+        async create() {
+          const process = await options.spawn(kind);
+          options.onReady(process);
+          return process;
+        },
+        // A process that was taken belongs to its function now; it ends when that says so.
+        async destroy(process) {
+          if (process.state !== 'blank') return;
+          process.kill('idle');
+          await process.ended;
+        },
+        validate: async (process) => process.state === 'blank',
+      },
+      {
+        min: isDefault ? options.size : Math.min(1, options.size),
+        max: 10_000,
+        testOnBorrow: true,
+        acquireTimeoutMillis: options.acquireTimeoutMs,
+        // Blank processes that died while they waited are found and replaced.
+        evictionRunIntervalMillis: 2_000,
+        numTestsPerEvictionRun: 4,
+        softIdleTimeoutMillis: -1,
+        idleTimeoutMillis: Number.MAX_SAFE_INTEGER,
+        fifo: true,
+      },
+    );
+    pool.on('factoryCreateError', options.onError);
+    pool.on('factoryDestroyError', options.onError);
+    const made: KindPool = { kind, pool, taken: [] };
+    pools.set(key, made);
+    return made;
+  }
+
+  return {
+    async take(kind) {
+      const entry = poolOf(kind);
+      const process = await entry.pool.acquire();
+      entry.taken.push(process);
+      return process;
+    },
+    refill(kind) {
+      const entry = poolOf(kind);
+      // To generic-pool, a process that was taken is one to be destroyed: it makes another in its place.
+      for (const process of entry.taken.splice(0)) void entry.pool.destroy(process).catch(options.onError);
+    },
+    counts: () =>
+      [...pools.values()].map(({ kind, pool }) => ({ kind, ready: pool.available, starting: pool.pending })),
+    async stop() {
+      for (const { pool, taken } of pools.values()) {
+        for (const process of taken.splice(0)) void pool.destroy(process).catch(options.onError);
+        await pool.drain();
+        await pool.clear();
+      }
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/** Why a process ended, read from how it exited and what it last wrote to standard error. */
+
+/** `killed`: by us, for the reason that was given with the kill. */
+export type EndReason = 'exit' | 'crash' | 'memory' | KillReason;
+export type KillReason =
+  | 'timeout'
+  | 'stuck'
+  | 'memory'
+  | 'idle'
+  | 'superseded'
+  | 'failed'
+  | 'shutdown'
+  | 'evicted'
+  | 'stale';
+
+export interface Ending {
+  reason: EndReason;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** The end of standard error, at most 4 KiB. */
+  stderr: string;
+}
+
+/** V8 and the Rust allocator say so when they cannot go on; RLIMIT_DATA shows as the latter. */
+const OUT_OF_MEMORY =
+  /out of memory|Reached heap limit|Allocation failed|memory allocation of \d+ bytes failed|Cannot allocate memory/i;
+
+export function explainEnding(
+  code: number | null,
+  signal: NodeJS.Signals | null,
+  stderr: string,
+  killedFor: KillReason | null,
+): Ending {
+  return { reason: killedFor ?? reasonOf(code, stderr), code, signal, stderr };
+}
+
+function reasonOf(code: number | null, stderr: string): EndReason {
+  if (OUT_OF_MEMORY.test(stderr)) return 'memory';
+  return code !== null && code < 128 ? 'exit' : 'crash';
+}

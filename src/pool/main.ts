@@ -1,0 +1,134 @@
+/** The pool: blank Deno processes kept ready, and claimed for one function version each. */
+import { cpus } from 'node:os';
+import { type BlankKind, createBlanks, memoryClass } from './blanks.js';
+import {
+  type DenoProcess,
+  type ProcessEvents,
+  type Specialised,
+  type Specification,
+  spawnDeno,
+} from './process.js';
+import type { Sandbox } from './sandbox.js';
+
+export interface PoolOptions {
+  denoPath: string;
+  runnerPath: string;
+  runDir: string;
+  sandbox: Sandbox;
+  /** Blank processes kept ready. */
+  size: number;
+  /** A blank process is ready: routers may open their connections. */
+  onBlank(process: DenoProcess): void;
+  /** Any process has ended, claimed or not. */
+  onEnded(process: DenoProcess): void;
+  onSpawned(tookMs: number): void;
+  onError(error: unknown): void;
+}
+
+export interface ClaimRequest extends Omit<Specification, 'v8' | 'code'> {
+  memoryMb: number;
+  /** The prepared module and V8's code cache of it. */
+  code: Promise<{ code: Buffer; v8: Buffer | null }>;
+}
+
+export interface Claimed {
+  process: DenoProcess;
+  took: Specialised & { blankMs: number };
+}
+
+export interface Pool {
+  /**
+   * Makes a blank process one version of a function. Rejects with `LoadFailure` when its module cannot be loaded
+   * (the process is then gone), and with another error when no process could be had.
+   */
+  claim(request: ClaimRequest, events: ProcessEvents): Promise<Claimed>;
+  /** Every process that lives, blank ones too. */
+  processes(): Iterable<DenoProcess>;
+  counts(): { kind: BlankKind; ready: number; starting: number }[];
+  stop(): Promise<void>;
+}
+
+/** The class that is kept ready from the start: the default memory limit, with network. */
+const DEFAULT_KIND: BlankKind = { memoryMb: memoryClass(128), net: true };
+const READY_TIMEOUT_MS = 15_000;
+const ACQUIRE_TIMEOUT_MS = 20_000;
+
+export function createPool(options: PoolOptions): Pool {
+  const alive = new Map<number, DenoProcess>();
+  const spawning = createGate(Math.max(2, cpus().length));
+  let lastId = 0;
+
+  const blanks = createBlanks({
+    size: options.size,
+    defaultKind: DEFAULT_KIND,
+    acquireTimeoutMs: ACQUIRE_TIMEOUT_MS,
+    spawn: (kind) => spawning.run(() => spawn(kind)),
+    onReady: options.onBlank,
+    onError: options.onError,
+  });
+
+  async function spawn(kind: BlankKind): Promise<DenoProcess> {
+    const start = performance.now();
+    const process = await spawnDeno({
+      id: ++lastId,
+      denoPath: options.denoPath,
+      runnerPath: options.runnerPath,
+      runDir: options.runDir,
+      sandbox: options.sandbox,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      ...kind,
+    });
+    alive.set(process.id, process);
+    void process.ended.then(() => {
+      alive.delete(process.id);
+      options.onEnded(process);
+    });
+    options.onSpawned(performance.now() - start);
+    return process;
+  }
+
+  return {
+    async claim(request, events) {
+      const kind = { memoryMb: memoryClass(request.memoryMb), net: request.permissions.net };
+      const start = performance.now();
+      const process = await blanks.take(kind);
+      const blankMs = performance.now() - start;
+      try {
+        const { code, v8 } = await request.code;
+        const took = await process.specialise({ ...request, code, v8 }, events);
+        return { process, took: { ...took, blankMs } };
+      } catch (error) {
+        process.kill('failed');
+        throw error;
+      } finally {
+        blanks.refill(kind);
+      }
+    },
+    processes: () => alive.values(),
+    counts: () => blanks.counts(),
+    async stop() {
+      for (const process of alive.values()) process.kill('shutdown');
+      await blanks.stop(); // waits for those that are still being spawned, and ends them
+      for (const process of alive.values()) process.kill('shutdown');
+      await Promise.all([...alive.values()].map((process) => process.ended));
+    },
+  };
+}
+
+/** Lets a given number of tasks run at once; spawning more than the cores can start only slows each. */
+function createGate(width: number) {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return {
+    async run<T>(task: () => Promise<T>): Promise<T> {
+      if (running >= width) await new Promise<void>((resolve) => waiting.push(resolve));
+      running++;
+      try {
+        return await task();
+      } finally {
+        running--;
+        waiting.shift()?.();
+      }
+    },
+  };
+}

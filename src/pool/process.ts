@@ -1,0 +1,295 @@
+/** One Deno process: spawned blank, claimed for one version of one function, watched until it is gone. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { type ControlChannel, openControlChannel } from './control_channel.js';
+import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
+import type { FromRunner, LogLine, Thrown } from './messages.js';
+import { type LaunchOptions, launchCommand, type Sandbox } from './sandbox.js';
+
+export type ProcessState = 'blank' | 'specialising' | 'live' | 'gone';
+
+/** What a process becomes. */
+export interface Specification {
+  tenant: string;
+  function: string;
+  /** The prepared module. */
+  code: Buffer;
+  /** V8's code cache of it, if there is one. */
+  v8: Buffer | null;
+  env: Record<string, string>;
+  permissions: { net: boolean; env: boolean; read: boolean; write: boolean };
+  /** ms until the module has to have loaded. */
+  loadTimeoutMs: number;
+}
+
+/** How long the parts of becoming it took, in ms. */
+export interface Specialised {
+  envMs: number;
+  importMs: number;
+}
+
+/** What a live process tells; set by whoever claims it. */
+export interface ProcessEvents {
+  onLog(executionId: string | null, lines: LogLine[]): void;
+  /** Nothing more will come for this execution; µs of CPU, or -1 when they were told before. */
+  onEnd(executionId: string, cpuUs: number): void;
+  /** V8's code cache of the module. */
+  onCodeCache(bytes: Buffer): void;
+}
+
+/** The module could not be loaded: what it threw. */
+export class LoadFailure extends Error {
+  override readonly name = 'LoadFailure';
+  readonly thrown: Thrown;
+  readonly timedOut: boolean;
+  /** Why its process ended, if that is what happened. */
+  readonly ending: EndReason | null;
+  constructor(thrown: Thrown, how: { timedOut?: boolean; ending?: EndReason } = {}) {
+    super(thrown.message);
+    this.thrown = thrown;
+    this.timedOut = how.timedOut ?? false;
+    this.ending = how.ending ?? null;
+  }
+}
+
+export interface DenoProcess {
+  readonly id: number;
+  /** Of Deno itself, not of the sandbox around it; null until it is known. */
+  readonly pid: number | null;
+  readonly state: ProcessState;
+  /** Where it serves calls (HTTP/1.1 over a Unix socket). */
+  readonly socketPath: string;
+  /** Marks its answers' internal header. */
+  readonly token: string;
+  readonly memoryMb: number;
+  /** Whether `waitUntil` keeps it working after its answers. */
+  readonly held: boolean;
+  readonly ended: Promise<Ending>;
+  specialise(what: Specification, events: ProcessEvents): Promise<Specialised>;
+  setEnv(values: Record<string, string>): void;
+  /** Resolves true when its event loop answers within `withinMs`. */
+  ping(withinMs: number): Promise<boolean>;
+  kill(reason: KillReason): void;
+}
+
+export interface SpawnOptions extends Omit<LaunchOptions, 'dir'> {
+  id: number;
+  runDir: string;
+  sandbox: Sandbox;
+  /** ms until it has to be ready. */
+  readyTimeoutMs: number;
+}
+
+const STDERR_TAIL = 4096;
+
+/** Spawns a blank process; resolves when it is ready to be claimed. */
+export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
+  const dir = join(options.runDir, `p${options.id}`);
+  await mkdir(join(dir, 'run', 'deno'), { recursive: true, mode: 0o700 });
+  await mkdir(join(dir, 'run', 'tmp'), { mode: 0o700 });
+  await mkdir(join(dir, 'code'), { mode: 0o700 });
+  const launch = launchCommand(options.sandbox, { ...options, dir });
+  const token = randomBytes(9).toString('base64url');
+
+  let state: ProcessState = 'blank';
+  let held = false;
+  let events: ProcessEvents | null = null;
+  let killedFor: KillReason | null = null;
+  let stderr = '';
+  let pid: number | null = null;
+  let pings = 0;
+  let claimNext: { resolve(value: Specialised): void; reject(error: Error): void } | null = null;
+  const pongs = new Map<number, () => void>();
+  let ready: () => void = () => {};
+  const isReady = new Promise<void>((resolve) => {
+    ready = resolve;
+  });
+
+  const control: ControlChannel = await openControlChannel(join(dir, 'run', 'c.sock'), onMessage);
+  const child = spawn(launch.command, launch.args, {
+    env: launch.env,
+    cwd: dir,
+    stdio: ['ignore', 'pipe', 'pipe', launch.tellsPid ? 'pipe' : 'ignore'],
+    // Out of the terminal's process group: Ctrl-C is the supervisor's to handle.
+    detached: true,
+  });
+  if (!launch.tellsPid) pid = child.pid ?? null;
+  else
+    readPid(child, (found) => {
+      pid = found;
+    });
+  child.stdout?.on('data', (chunk: Buffer) => rawOutput('log', chunk));
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr = (stderr + chunk.toString('utf8')).slice(-STDERR_TAIL);
+  });
+
+  const ended = new Promise<Ending>((resolve) => {
+    let settled = false;
+    const settle = (code: number | null, signal: NodeJS.Signals | null) => {
+      if (settled) return;
+      settled = true;
+      state = 'gone';
+      control.close();
+      const ending = explainEnding(code, signal, stderr, killedFor);
+      claimNext?.reject(
+        new LoadFailure(
+          { name: 'Ended', message: `the process ended: ${lastLine(ending)}`, stack: null },
+          { ending: ending.reason },
+        ),
+      );
+      for (const answer of pongs.values()) answer();
+      // The folder is ours alone, so a failure to remove it can only mean that it is gone already.
+      void rm(dir, { recursive: true, force: true }).catch(() => {});
+      resolve(ending);
+    };
+    child.once('error', (error) => {
+      stderr = error.message;
+      settle(127, null);
+    });
+    // 'close' rather than 'exit': standard error, which tells why, has then been read to its end.
+    child.once('close', settle);
+  });
+
+  function rawOutput(level: 'log', chunk: Buffer) {
+    events?.onLog(null, [[Date.now(), level, chunk.toString('utf8').slice(0, STDERR_TAIL).trimEnd()]]);
+  }
+
+  function onMessage(message: FromRunner) {
+    switch (message.t) {
+      case 'ready':
+        ready();
+        break;
+      case 'claimed':
+        state = 'live';
+        claimNext?.resolve({ envMs: message.envMs, importMs: message.importMs });
+        claimNext = null;
+        break;
+      case 'failed':
+        claimNext?.reject(new LoadFailure(message.error));
+        claimNext = null;
+        break;
+      case 'pong':
+        pongs.get(message.n)?.();
+        break;
+      case 'log':
+        events?.onLog(message.id, message.lines);
+        break;
+      case 'end':
+        events?.onEnd(message.id, message.cpuUs);
+        break;
+      case 'hold':
+        held = message.on;
+        break;
+      case 'v8':
+        events?.onCodeCache(Buffer.from(message.data, 'base64'));
+        break;
+    }
+  }
+
+  function kill(reason: KillReason) {
+    if (state === 'gone') return;
+    killedFor ??= reason;
+    // The sandbox dies with its first process, and everything in it with the sandbox.
+    child.kill('SIGKILL');
+  }
+
+  const deno: DenoProcess = {
+    id: options.id,
+    token,
+    memoryMb: options.memoryMb,
+    socketPath: join(dir, 'run', 's.sock'),
+    ended,
+    get pid() {
+      return pid;
+    },
+    get state() {
+      return state;
+    },
+    get held() {
+      return held;
+    },
+    async specialise(what, on) {
+      if (state !== 'blank') throw new Error(`process ${options.id} is ${state}, not blank`);
+      state = 'specialising';
+      events = on;
+      await writeFile(join(dir, 'code', 'main.js'), what.code, { mode: 0o400 });
+      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o400 });
+      const loaded = new Promise<Specialised>((resolve, reject) => {
+        claimNext = { resolve, reject };
+      });
+      control.send({
+        t: 'claim',
+        claim: {
+          token,
+          function: what.function,
+          tenant: what.tenant,
+          entry: `file://${launch.inside.code}/main.js`,
+          env: what.env,
+          permissions: what.permissions,
+          v8: what.v8 === null ? null : `${launch.inside.code}/v8.bin`,
+          harvest: what.v8 === null && what.code.length >= MIN_CACHED_BYTES,
+        },
+      });
+      const timer = setTimeout(() => {
+        claimNext?.reject(
+          new LoadFailure(
+            { name: 'Timeout', message: 'the module did not finish loading in time', stack: null },
+            { timedOut: true },
+          ),
+        );
+        claimNext = null;
+      }, what.loadTimeoutMs);
+      try {
+        return await loaded;
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    setEnv: (values) => control.send({ t: 'env', set: values }),
+    ping(withinMs) {
+      if (state === 'gone') return Promise.resolve(false);
+      const n = ++pings;
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => answer(false), withinMs);
+        const answer = (alive: boolean) => {
+          clearTimeout(timer);
+          pongs.delete(n);
+          resolve(alive);
+        };
+        pongs.set(n, () => answer(state !== 'gone'));
+        control.send({ t: 'ping', n });
+      });
+    },
+    kill,
+  };
+
+  const timer = setTimeout(() => kill('failed'), options.readyTimeoutMs);
+  const early = await Promise.race([isReady.then(() => null), ended]);
+  clearTimeout(timer);
+  if (early !== null)
+    throw new Error(
+      `a Deno process did not start: ${early.stderr.trim() || `exit ${early.code ?? early.signal}`}`,
+    );
+  return deno;
+}
+
+/** Bytes of code below which compiling is faster than handing a cache over. */
+const MIN_CACHED_BYTES = 48 * 1024;
+
+/** bubblewrap writes a JSON object with the pid of the process that it started. */
+function readPid(child: ChildProcess, found: (pid: number) => void) {
+  const pipe = child.stdio[3] as Readable | null | undefined;
+  let text = '';
+  pipe?.on('data', (chunk: Buffer) => {
+    text = (text + chunk.toString('utf8')).slice(-4096);
+    const match = /"child-pid":\s*(\d+)/.exec(text);
+    if (match?.[1] !== undefined) found(Number(match[1]));
+  });
+}
+
+function lastLine(ending: Ending): string {
+  return ending.stderr.trim().split('\n').at(-1) || `exit ${ending.code ?? ending.signal}`;
+}

@@ -1,0 +1,67 @@
+/** `console.*` of the function: each line goes to the execution that wrote it. */
+import type { LogLevel, LogLine } from '../messages.ts';
+import type { Control } from './control.ts';
+import type { Executions } from './execution.ts';
+
+/** Bytes of log that one execution may write (the contract's cut). */
+const MAX_LOG_BYTES = 64 * 1024;
+
+export interface Logs {
+  write(level: LogLevel, text: string): void;
+}
+
+export function captureConsole(control: Control, executions: Executions): Logs {
+  const now = Date.now;
+
+  function write(level: LogLevel, text: string) {
+    const execution = executions.current();
+    if (execution === undefined) {
+      control.send({ t: 'log', id: null, lines: [[now(), level, text.slice(0, MAX_LOG_BYTES)]] });
+      return;
+    }
+    if (execution.logBytes > MAX_LOG_BYTES) return;
+    execution.logged = true;
+    execution.logBytes += text.length + 1;
+    const line: LogLine =
+      execution.logBytes > MAX_LOG_BYTES
+        ? [now(), level, `${text.slice(0, MAX_LOG_BYTES)} … [logs cut at 64 KiB]`]
+        : [now(), level, text];
+    control.send({ t: 'log', id: execution.id, lines: [line] });
+  }
+
+  // Deno's own Console does the formatting, with a printer of ours; it tells levels 0 (debug) to 3 (error).
+  const { Console } = (Deno as unknown as DenoInternals)[(Deno as unknown as { internal: symbol }).internal];
+  const levels: LogLevel[] = ['debug', 'log', 'warn', 'error'];
+  let method: LogLevel | null = null;
+  const inner = new Console((text, level) =>
+    write(method ?? levels[level] ?? 'log', text.replace(/\n$/, '')),
+  );
+  for (const name of Object.keys(inner)) {
+    const print = inner[name];
+    if (typeof print !== 'function') continue;
+    const own: LogLevel | null = isLevel(name) ? name : null;
+    console[name as 'log'] = (...args: unknown[]) => {
+      if (own !== null && args.length === 1 && typeof args[0] === 'string') return write(own, args[0]);
+      method = own;
+      try {
+        print.apply(inner, args);
+      } finally {
+        method = null;
+      }
+    };
+  }
+  return { write };
+}
+
+/** What Deno 2.9 keeps behind `Deno[Deno.internal]`; its version is pinned. */
+interface DenoInternals {
+  [key: symbol]: {
+    Console: new (
+      print: (text: string, level: number) => void,
+    ) => Record<string, (...args: unknown[]) => void>;
+  };
+}
+
+function isLevel(name: string): name is LogLevel {
+  return name === 'debug' || name === 'info' || name === 'log' || name === 'warn' || name === 'error';
+}

@@ -1,0 +1,208 @@
+/**
+ * The program inside each Deno process: it starts blank, becomes one version of one function when the supervisor
+ * claims it, and then serves calls that routers send over its Unix socket.
+ *
+ * Arguments: the path to listen on, the path of the control socket, the process's DENO_DIR, its scratch folder.
+ */
+
+import type { Claim, Thrown, ToRunner } from '../messages.ts';
+import { BadAnswer, toResponse, withHeader } from './answer.ts';
+import { type ModuleCache, openModuleCache } from './code_cache.ts';
+import { openControl } from './control.ts';
+import { createExecutions, type Execution } from './execution.ts';
+import { CallContext, captureServe, findHandler, type Handler } from './handler.ts';
+import { captureConsole } from './logs.ts';
+
+const [listenPath = '', controlPath = '', denoDir = '', scratch = ''] = Deno.args;
+for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
+
+const control = await openControl(controlPath);
+const executions = createExecutions();
+const serve = Deno.serve;
+const served = captureServe();
+
+let handler: Handler | undefined;
+let claimed: Claim | undefined;
+let logs: ReturnType<typeof captureConsole> | undefined;
+let holds = 0;
+
+serve({ path: listenPath, onListen: () => {}, onError: failed }, answer);
+control.send({ t: 'ready' });
+// Loaded while the process waits to be claimed; a blank one is ready without it.
+const sqlite = import('node:sqlite');
+await control.listen(onMessage);
+Deno.exit(0);
+
+function onMessage(message: ToRunner) {
+  switch (message.t) {
+    case 'ping':
+      control.send({ t: 'pong', n: message.n });
+      break;
+    case 'env':
+      for (const [name, value] of Object.entries(message.set)) Deno.env.set(name, value);
+      break;
+    case 'claim':
+      void specialise(message.claim);
+      break;
+  }
+}
+
+/** Environment, module, permissions: after this the process belongs to the function. */
+async function specialise(claim: Claim) {
+  const start = performance.now();
+  claimed = claim;
+  let cache: ModuleCache | null = null;
+  if (claim.v8 !== null || claim.harvest) cache = openModuleCache(await sqlite, denoDir, claim.entry);
+  if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
+  for (const [name, value] of Object.entries(claim.env)) Deno.env.set(name, value);
+  logs = captureConsole(control, executions);
+  offerPlatform(claim);
+  const ready = performance.now();
+  try {
+    const module = await import(claim.entry);
+    handler = findHandler(module, served());
+    if (handler === undefined) {
+      throw new BadAnswer(
+        'the module has no handler: export default a function, export handler, or call Deno.serve',
+      );
+    }
+  } catch (thrown) {
+    control.send({ t: 'failed', error: describe(thrown) });
+    return;
+  }
+  narrow(claim.permissions);
+  control.send({ t: 'claimed', envMs: ready - start, importMs: performance.now() - ready });
+  if (cache !== null) setTimeout(handBack, 20, cache, claim.harvest);
+}
+
+function handBack(cache: ModuleCache, harvest: boolean) {
+  const bytes = harvest ? cache.harvest() : null;
+  cache.close();
+  if (bytes !== null) control.send({ t: 'v8', data: bytes.toBase64() });
+}
+
+/** What was granted broadly at spawn is given up: nothing can be granted again. */
+function narrow(permissions: Claim['permissions']) {
+  const revoke = (descriptor: Deno.PermissionDescriptor) => Deno.permissions.revokeSync(descriptor);
+  if (permissions.read) revoke({ name: 'read', path: listenPath.slice(0, listenPath.lastIndexOf('/')) });
+  else revoke({ name: 'read' });
+  if (permissions.write) revoke({ name: 'write', path: listenPath.slice(0, listenPath.lastIndexOf('/')) });
+  else revoke({ name: 'write' });
+  if (!permissions.net) revoke({ name: 'net' });
+  if (!permissions.env) revoke({ name: 'env' });
+}
+
+/** `EdgeRuntime.waitUntil`, the caller's token in the environment, and a life after unhandled errors. */
+function offerPlatform(claim: Claim) {
+  Object.defineProperty(globalThis, 'EdgeRuntime', {
+    value: { waitUntil: (promise: unknown) => waitUntil(promise) },
+    configurable: true,
+  });
+  const get = Deno.env.get;
+  const tokens = new Set(['HEARTH_TOKEN', 'FLUXBASE_TOKEN']);
+  Object.defineProperty(Deno.env, 'get', {
+    value: (name: string) => (tokens.has(name) ? (executions.current()?.token ?? get(name)) : get(name)),
+    configurable: true,
+  });
+  globalThis.addEventListener('unhandledrejection', (event) => {
+    event.preventDefault();
+    logs?.write(
+      'error',
+      `Unhandled rejection: ${describe(event.reason).stack ?? describe(event.reason).message}`,
+    );
+  });
+  globalThis.addEventListener('error', (event) => {
+    event.preventDefault();
+    logs?.write('error', `Uncaught error: ${describe(event.error).stack ?? event.message}`);
+  });
+  if (scratch !== '' && claim.permissions.write) Deno.env.set('TMPDIR', scratch);
+}
+
+function waitUntil(promise: unknown) {
+  const execution = executions.current();
+  const settled = Promise.resolve(promise).catch((thrown) => {
+    logs?.write('error', `waitUntil: ${describe(thrown).stack ?? describe(thrown).message}`);
+  });
+  if (execution !== undefined) execution.waiting++;
+  if (holds++ === 0) control.send({ t: 'hold', on: true });
+  void settled.then(() => {
+    if (--holds === 0) control.send({ t: 'hold', on: false });
+    if (execution === undefined) return;
+    execution.waiting--;
+    if (execution.answered && execution.waiting === 0)
+      control.send({ t: 'end', id: execution.id, cpuUs: -1 });
+  });
+}
+
+/** One call. A request without an execution's id is a router opening its connection ahead of the first call. */
+async function answer(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
+  const id = request.headers.get('x-execution-id');
+  if (id === null || handler === undefined) return new Response(null, { status: 204 });
+  const execution = executions.begin(id, request.headers.get('x-hearth-token'));
+  let response: Response;
+  try {
+    response = toResponse(await executions.run(execution, () => call(request, execution, info)));
+  } catch (thrown) {
+    response = executions.run(execution, () => failed(thrown));
+  }
+  return finish(execution, response);
+}
+
+function call(request: Request, execution: Execution, info: Deno.ServeHandlerInfo): unknown {
+  return handler?.(
+    request,
+    new CallContext(request, execution.id, claimed, waitUntil),
+    remoteInfo(request, info),
+  );
+}
+
+/** Tells the router the CPU time, and whether more about this execution comes over the control channel. */
+function finish(execution: Execution, response: Response): Response {
+  const cpuUs = executions.finish(execution);
+  execution.answered = true;
+  const more = execution.logged || execution.waiting > 0;
+  if (more && execution.waiting === 0) control.send({ t: 'end', id: execution.id, cpuUs });
+  const kind = response.headers.get('x-hearth') === errorMark ? 'e' : more ? 'm' : 'd';
+  return withHeader(response, 'x-hearth', `${claimed?.token}${kind}${cpuUs}`);
+}
+
+/** Known to this module alone, so that a function cannot pass off its own answer as an error of the platform. */
+const errorMark = crypto.randomUUID();
+
+function failed(thrown: unknown): Response {
+  const error = describe(thrown);
+  logs?.write('error', error.stack ?? `${error.name}: ${error.message}`);
+  return new Response(JSON.stringify(error), { status: 500, headers: { 'x-hearth': errorMark } });
+}
+
+function describe(thrown: unknown): Thrown {
+  try {
+    if (thrown instanceof Error) {
+      return {
+        name: String(thrown.name),
+        message: String(thrown.message),
+        stack: thrown.stack ? String(thrown.stack) : null,
+      };
+    }
+    return {
+      name: 'thrown',
+      message: typeof thrown === 'string' ? thrown : Deno.inspect(thrown),
+      stack: null,
+    };
+  } catch {
+    return { name: 'thrown', message: 'a value that cannot be shown', stack: null };
+  }
+}
+
+/** `Deno.serve`'s info shows the caller's address as the router saw it, not the Unix socket. */
+function remoteInfo(request: Request, info: Deno.ServeHandlerInfo): Deno.ServeHandlerInfo {
+  return {
+    get remoteAddr() {
+      const hostname = request.headers.get('x-forwarded-for')?.split(',')[0]?.trim() ?? '';
+      return { transport: 'tcp' as const, hostname, port: 0 };
+    },
+    get completed() {
+      return info.completed;
+    },
+  };
+}

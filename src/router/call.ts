@@ -1,0 +1,413 @@
+/**
+ * One call of a function: from the slot it gets to the last byte of its answer. The hot path: head and body go straight
+ * from the process's connection to the client's, without `Request` or `Response` objects in between.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { HearthError } from '../errors.js';
+import type { Execution, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
+import type { Denial } from '../supervisor/protocol.js';
+import { createBody, type RequestBody } from './body.js';
+import type { ExecutionNotes } from './execution_notes.js';
+import type { CallSeries } from './function_entry.js';
+import type { Leases, Slot, Waiting } from './leases.js';
+import { answerError } from './respond.js';
+import { keepResult, type ResultText } from './result_text.js';
+
+/** What all calls of this router share. */
+export interface CallContext {
+  leases: Leases;
+  notes: ExecutionNotes;
+  /** Calls that are running, so that the sweep finds those over their time. */
+  running: Set<Running>;
+  overdue(process: number): void;
+  now(): number;
+}
+
+/** What the sweep and the drain do to each. */
+export interface Running {
+  checkDeadline(now: number): void;
+  /** The router stops, and there is no more time. */
+  cutOff(): void;
+}
+
+export interface CallRequest {
+  incoming: IncomingMessage;
+  outgoing: ServerResponse;
+  fn: FunctionMeta;
+  series: CallSeries;
+  trigger: TriggerType;
+  executionId: string;
+  requestId: string;
+  /** The absolute URL that the function sees. */
+  url: string;
+  hasBody: boolean;
+  /** For the process: name, value, name, value … */
+  headers: string[];
+  /** For the client, on every answer: name, value, name, value … */
+  answerHeaders: readonly string[];
+}
+
+/** ms to wait for the supervisor to say why a process ended. */
+const VERDICT_MS = 2_000;
+const MAX_ATTEMPTS = 3;
+const BROKEN_OFF = 'The answer broke off: its stream failed, or the process ended.';
+/** Bytes of a function's error that are read. */
+const MAX_ERROR_BYTES = 256 * 1024;
+
+export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
+  readonly #context: CallContext;
+  readonly #request: CallRequest;
+  readonly #start: number;
+  readonly #startedAt: number;
+  #deadline: number;
+  #slot: Slot | null = null;
+  #waiting = 0;
+  #body: RequestBody | null = null;
+  #abort: (() => void) | null = null;
+  #resume: (() => void) | null = null;
+  #attempts = 0;
+  #over = false;
+  #cold = false;
+  #statusCode: number | null = null;
+  /** `d`one, `m`ore to come, `e`rror, or nothing known. */
+  #kind = '';
+  #cpuMs: number | null = null;
+  #errorBody: Buffer[] | null = null;
+  #errorBytes = 0;
+  #result: ResultText | null = null;
+  /** Bytes of the body that are still to come, where its length is known. */
+  #left = -1;
+  #last: Buffer | null = null;
+  #version: number;
+  #stopAsking: (() => void) | null = null;
+
+  constructor(context: CallContext, request: CallRequest) {
+    this.#context = context;
+    this.#request = request;
+    this.#version = request.fn.version;
+    this.#start = performance.now();
+    this.#startedAt = context.now();
+    this.#deadline = this.#startedAt + request.fn.timeout_seconds * 1000;
+    context.running.add(this);
+    request.outgoing.on('close', () => this.#clientGone());
+  }
+
+  /** Takes a slot, or waits for one. */
+  start(): void {
+    this.#attempts++;
+    const { fn } = this.#request;
+    const slot = this.#context.leases.take(fn.id, fn.version);
+    if (slot !== null) this.onSlot(slot);
+    else this.#waiting = this.#context.leases.wait(fn.id, this);
+  }
+
+  onSlot(slot: Slot): void {
+    this.#waiting = 0;
+    this.#slot = slot;
+    this.#cold ||= slot.cold;
+    this.#version = slot.lease.address.version;
+    if (this.#over) return this.#leave(true);
+    // Waiting for capacity does not count as the function's own time.
+    this.#deadline = this.#context.now() + this.#request.fn.timeout_seconds * 1000;
+    this.#body ??= createBody(this.#request.incoming, this.#request.hasBody);
+    slot.client.dispatch(
+      {
+        path: this.#request.url,
+        method: this.#request.incoming.method as Dispatcher.HttpMethod,
+        headers: this.#request.headers,
+        body: this.#body.open(),
+      },
+      this,
+    );
+  }
+
+  onDenied(denial: Denial): void {
+    this.#waiting = 0;
+    if (this.#over) return;
+    const error = new HearthError(
+      denial.code,
+      denial.message,
+      denial.retryAfter === undefined ? {} : { retryAfter: denial.retryAfter },
+    );
+    if (denial.thrown === undefined && denial.code !== 'FUNCTION_TIMEOUT') return this.#refuse(error);
+    // The module failed to load: that is an execution, and what it threw belongs to its author.
+    this.#cold = true;
+    this.#finish(denial.code === 'FUNCTION_TIMEOUT' ? 'timeout' : 'error', error, denial.thrown ?? null);
+  }
+
+  onConnect(abort: () => void): void {
+    this.#abort = abort;
+    if (this.#over) abort();
+  }
+
+  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
+    if (status < 200 || this.#over) return true;
+    const { outgoing, answerHeaders } = this.#request;
+    const headers: string[] = [];
+    const token = this.#slot?.lease.address.token ?? '';
+    let contentType: string | undefined;
+    let encoded = false;
+    for (let index = 0; index + 1 < raw.length; index += 2) {
+      const name = latin1(raw[index]).toLowerCase();
+      const value = latin1(raw[index + 1]);
+      switch (name) {
+        case 'connection':
+        case 'keep-alive':
+        case 'transfer-encoding':
+        case 'x-request-id':
+        case 'x-execution-id':
+          continue;
+        case 'x-hearth':
+          if (value.startsWith(token)) this.#readMark(value.slice(token.length));
+          continue;
+        case 'content-length':
+          this.#left = Number(value);
+          break;
+        case 'content-type':
+          contentType = value;
+          break;
+        case 'content-encoding':
+          encoded = true;
+          break;
+      }
+      headers.push(name, value);
+    }
+    this.#statusCode = status;
+    if (this.#kind === 'e') {
+      this.#errorBody = [];
+      return true;
+    }
+    if (!this.#request.fn.disable_execution_logs) this.#result = keepResult(contentType, encoded);
+    for (const header of answerHeaders) headers.push(header);
+    outgoing.writeHead(status, headers);
+    // A stream's head goes out at once; otherwise head and body leave in one write.
+    if (this.#left < 0 && this.#request.incoming.method !== 'HEAD') outgoing.flushHeaders();
+    this.#resume = resume;
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#over) return true;
+    if (this.#errorBody !== null) {
+      this.#errorBytes += chunk.length;
+      if (this.#errorBytes <= MAX_ERROR_BYTES) this.#errorBody.push(chunk);
+      return true;
+    }
+    this.#result?.add(chunk);
+    if (this.#left >= 0) {
+      this.#left -= chunk.length;
+      if (this.#left <= 0) {
+        this.#last = chunk;
+        return true;
+      }
+    }
+    const { outgoing } = this.#request;
+    if (outgoing.write(chunk)) return true;
+    outgoing.once('drain', () => this.#resume?.());
+    return false;
+  }
+
+  onComplete(): void {
+    this.#leave(true);
+    if (this.#over) return;
+    if (this.#errorBody !== null) {
+      const thrown = parseThrown(Buffer.concat(this.#errorBody));
+      const error = new HearthError(
+        'FUNCTION_ERROR',
+        `The function ${this.#request.fn.name} failed. Its log and its execution say why.`,
+      );
+      return this.#finish('error', error, thrown);
+    }
+    const { outgoing } = this.#request;
+    if (this.#last === null) outgoing.end();
+    else outgoing.end(this.#last);
+    this.#finish('success', null, null);
+  }
+
+  onError(error: Error): void {
+    const process = this.#slot?.lease.address.process ?? 0;
+    const reached = this.#reached(error);
+    this.#leave(false);
+    if (this.#over) return;
+    if (!reached && this.#attempts < MAX_ATTEMPTS) return this.start();
+    if (this.#request.outgoing.headersSent)
+      return this.#finish('error', new HearthError('FUNCTION_CRASHED', BROKEN_OFF), null);
+    // The process is ending: the supervisor will say why.
+    const timer = setTimeout(() => this.#crashed('crash'), VERDICT_MS);
+    const forget = this.#context.leases.whyGone(process, (reason) => this.#crashed(reason));
+    this.#stopAsking = () => {
+      clearTimeout(timer);
+      forget();
+    };
+    if (this.#over) this.#stopAsking();
+  }
+
+  /** Called by the sweep. */
+  checkDeadline(now: number): void {
+    if (now < this.#deadline || this.#slot === null || this.#over) return;
+    const { lease } = this.#slot;
+    const { fn } = this.#request;
+    this.#context.overdue(lease.address.process);
+    const error = new HearthError(
+      'FUNCTION_TIMEOUT',
+      `The function ${fn.name} did not finish within ${fn.timeout_seconds} s.`,
+    );
+    this.#finish('timeout', error, null);
+    this.#abort?.();
+  }
+
+  /** The router stops, and this call has not finished in the time it had. */
+  cutOff(): void {
+    if (this.#over) return;
+    this.#finish(
+      'cancelled',
+      new HearthError('UNAVAILABLE', 'The node is stopping.', { retryAfter: 1 }),
+      null,
+    );
+    this.#abort?.();
+  }
+
+  #clientGone(): void {
+    if (this.#over) return;
+    if (this.#waiting !== 0) this.#context.leases.cancel(this.#waiting);
+    const ran = this.#slot !== null || this.#stopAsking !== null;
+    this.#over = true;
+    this.#settle();
+    if (ran) this.#note('cancelled', 'The client went away before the answer was complete.', null);
+    this.#abort?.();
+  }
+
+  /** Whether the process may have begun to work on the request. */
+  #reached(error: Error & { code?: string }): boolean {
+    if (this.#statusCode !== null) return true;
+    if (this.#body?.touched === true) return true;
+    switch (error.code) {
+      case 'ECONNREFUSED':
+      case 'ENOENT':
+      case 'EPIPE':
+      // A Unix socket answers so when its peer closed it without having read what was sent (unix(7), Linux).
+      case 'ECONNRESET':
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  #crashed(reason: string): void {
+    const { fn } = this.#request;
+    const memory = reason === 'memory';
+    const error = memory
+      ? new HearthError(
+          'MEMORY_LIMIT',
+          `The function ${fn.name} went over its memory limit of ${fn.memory_limit_mb} MiB.`,
+        )
+      : new HearthError(
+          'FUNCTION_CRASHED',
+          `The process of the function ${fn.name} ended before it had answered.`,
+        );
+    if (reason === 'timeout')
+      this.#finish('error', error, {
+        name: 'Ended',
+        message: 'another call went over its time',
+        stack: null,
+      });
+    else this.#finish('error', error, null);
+  }
+
+  #readMark(mark: string): void {
+    this.#kind = mark.charAt(0);
+    this.#cpuMs = Number(mark.slice(1)) / 1000;
+  }
+
+  /** Gives the slot back. */
+  #leave(reusable: boolean): void {
+    const slot = this.#slot;
+    if (slot === null) return;
+    this.#slot = null;
+    this.#context.leases.free(slot, reusable);
+  }
+
+  /** The call never ran. */
+  #refuse(error: HearthError): void {
+    this.#over = true;
+    this.#settle();
+    answerError(this.#request.outgoing, error, { requestId: this.#request.requestId }, this.#corsHeaders());
+    this.#request.series.refused(error.code);
+  }
+
+  #finish(status: ExecutionStatus, error: HearthError | null, thrown: Thrown | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#settle();
+    if (error !== null) {
+      this.#statusCode = this.#request.outgoing.headersSent ? this.#statusCode : error.status;
+      const { requestId, executionId } = this.#request;
+      answerError(this.#request.outgoing, error, { requestId, executionId }, this.#corsHeaders());
+    }
+    const message = thrown === null ? (error?.message ?? null) : thrown.message;
+    this.#note(status, message, thrown?.stack ?? null);
+  }
+
+  #settle(): void {
+    this.#context.running.delete(this);
+    this.#stopAsking?.();
+  }
+
+  /** The function's CORS headers go on errors too, so that a browser shows the error and not a CORS failure. */
+  #corsHeaders(): string[] {
+    return this.#request.answerHeaders.slice(4);
+  }
+
+  #note(status: ExecutionStatus, errorMessage: string | null, errorStack: string | null): void {
+    const { fn, series } = this.#request;
+    const duration = performance.now() - this.#start;
+    series.finished(status, this.#cold, duration / 1000);
+    const execution: Execution = {
+      id: this.#request.executionId,
+      tenant: fn.tenant,
+      function_id: fn.id,
+      function_name: fn.name,
+      version: this.#version,
+      trigger_type: this.#request.trigger,
+      trigger_payload: null,
+      status,
+      status_code: this.#statusCode,
+      duration_ms: duration,
+      cpu_ms: this.#cpuMs,
+      cold_start: this.#cold,
+      result: this.#result?.text() ?? null,
+      logs: null,
+      error_message: errorMessage,
+      error_stack: errorStack,
+      executed_at: new Date(this.#startedAt),
+      completed_at: new Date(this.#startedAt + duration),
+      request_id: this.#request.requestId,
+    };
+    if (this.#kind === 'd') this.#context.notes.done(execution);
+    else this.#context.notes.toJoin(execution);
+  }
+}
+
+interface Thrown {
+  name: string;
+  message: string;
+  stack: string | null;
+}
+
+function parseThrown(body: Buffer): Thrown {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'));
+    if (typeof value === 'object' && value !== null && 'message' in value) {
+      const stack = 'stack' in value && typeof value.stack === 'string' ? value.stack : null;
+      return { name: 'Error', message: String(value.message), stack };
+    }
+  } catch {
+    // Cut off at MAX_ERROR_BYTES: what it says is then left out.
+  }
+  return { name: 'Error', message: 'The function failed with an error too large to keep.', stack: null };
+}
+
+function latin1(bytes: Buffer | undefined): string {
+  return bytes === undefined ? '' : bytes.toString('latin1');
+}

@@ -1,0 +1,54 @@
+/** What becomes of an execution once its call is over: written here in batches, or joined by the supervisor. */
+import type { Execution } from '../store/types.js';
+import type { ToSupervisor } from '../supervisor/protocol.js';
+
+export interface ExecutionNotes {
+  /** Complete: nothing more is known about it anywhere. */
+  done(execution: Execution): void;
+  /** Its logs, or its last lines, are with the supervisor, which writes it. */
+  toJoin(execution: Execution): void;
+  /** Resolves when all that was noted is written or handed over. */
+  flush(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What the store's execution writer offers. */
+export interface Writer {
+  add(execution: Execution): void;
+  flush(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** ms that a batch for the supervisor collects. */
+const BATCH_MS = 20;
+const MAX_BATCH = 500;
+
+export function createExecutionNotes(writer: Writer, send: (message: ToSupervisor) => void): ExecutionNotes {
+  let batch: Execution[] = [];
+  let timer: NodeJS.Timeout | null = null;
+
+  function handOver() {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    if (batch.length === 0) return;
+    send({ t: 'executions', rows: batch });
+    batch = [];
+  }
+
+  return {
+    done: (execution) => writer.add(execution),
+    toJoin(execution) {
+      batch.push(execution);
+      if (batch.length >= MAX_BATCH) handOver();
+      else timer ??= setTimeout(handOver, BATCH_MS);
+    },
+    async flush() {
+      handOver();
+      await writer.flush();
+    },
+    async stop() {
+      handOver();
+      await writer.stop();
+    },
+  };
+}

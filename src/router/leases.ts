@@ -1,0 +1,338 @@
+/**
+ * The slots that this router holds on live processes, so that a warm call needs to ask no one. A slot is one connection
+ * to one process; a function's idle slots are kept in a stack, so that the process used last is used next.
+ */
+import { Client } from 'undici';
+import type { Denial, ProcessAddress, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
+
+export interface ProcessLease {
+  readonly address: ProcessAddress;
+  slots: number;
+  running: number;
+  /** Calls since the last report. */
+  calls: number;
+  retired: boolean;
+  stuck: boolean;
+  /** Idle connections. */
+  readonly idle: Client[];
+  /** Whether the last report told of use. */
+  reported: boolean;
+  /** The fewest slots that were idle since the last sweep. */
+  leastIdle: number;
+}
+
+export interface Slot {
+  readonly lease: ProcessLease;
+  readonly client: Client;
+  /** Whether the call waited for its process to start. */
+  readonly cold: boolean;
+}
+
+/** A call that waits for a slot. */
+export interface Waiting {
+  onSlot(slot: Slot): void;
+  onDenied(denial: Denial): void;
+}
+
+export interface Leases {
+  /** A free slot of this version, if one is held. */
+  take(functionId: string, version: number): Slot | null;
+  /** Asks the supervisor for one; the returned number cancels. */
+  wait(functionId: string, waiting: Waiting): number;
+  cancel(call: number): void;
+  /** The call is over. `reusable`: its connection can serve another. */
+  free(slot: Slot, reusable: boolean): void;
+  /** Calls back with why a process ended, once the supervisor has said so; the returned function forgets it. */
+  whyGone(process: number, tell: (reason: string) => void): () => void;
+  handle(message: ToRouter): void;
+  /** Reports use and gives idle slots back; called every second. */
+  sweep(): void;
+  running(): number;
+  stop(): void;
+}
+
+interface FunctionLeases {
+  /** Last used last. */
+  processes: ProcessLease[];
+  waiting: Map<number, Waiting>;
+  /** Slots that other routers wait for. */
+  owed: number;
+}
+
+const REMEMBERED_ENDINGS = 256;
+
+export function createLeases(send: (message: ToSupervisor) => void): Leases {
+  const functions = new Map<string, FunctionLeases>();
+  const processes = new Map<number, ProcessLease>();
+  const waitingCalls = new Map<number, string>();
+  /** Connections opened ahead to blank processes. */
+  const ahead = new Map<number, Client>();
+  /** Why processes ended lately, and who wants to know. */
+  const endings = new Map<number, string>();
+  const curious = new Map<number, Set<(reason: string) => void>>();
+  let lastCall = 0;
+  let running = 0;
+
+  function of(functionId: string): FunctionLeases {
+    let entry = functions.get(functionId);
+    if (entry === undefined) {
+      entry = { processes: [], waiting: new Map(), owed: 0 };
+      functions.set(functionId, entry);
+    }
+    return entry;
+  }
+
+  function take(functionId: string, version: number): Slot | null {
+    const entry = functions.get(functionId);
+    if (entry === undefined) return null;
+    const { processes: held } = entry;
+    for (let index = held.length - 1; index >= 0; index--) {
+      const lease = held[index];
+      if (lease === undefined || lease.retired || lease.stuck || lease.running >= lease.slots) continue;
+      if (lease.address.version !== version) continue;
+      return occupy(lease, false);
+    }
+    return null;
+  }
+
+  function occupy(lease: ProcessLease, cold: boolean): Slot {
+    lease.running++;
+    lease.calls++;
+    running++;
+    const spare = lease.slots - lease.running;
+    if (spare < lease.leastIdle) lease.leastIdle = spare;
+    return { lease, client: lease.idle.pop() ?? connect(lease.address.socketPath), cold };
+  }
+
+  function wait(functionId: string, waiting: Waiting): number {
+    const call = ++lastCall;
+    of(functionId).waiting.set(call, waiting);
+    waitingCalls.set(call, functionId);
+    send({ t: 'acquire', functionId, call });
+    return call;
+  }
+
+  function settle(call: number): Waiting | null {
+    const functionId = waitingCalls.get(call);
+    if (functionId === undefined) return null;
+    waitingCalls.delete(call);
+    const entry = functions.get(functionId);
+    const waiting = entry?.waiting.get(call) ?? null;
+    entry?.waiting.delete(call);
+    return waiting;
+  }
+
+  function cancel(call: number) {
+    if (settle(call) !== null) send({ t: 'cancel', call });
+  }
+
+  function free(slot: Slot, reusable: boolean) {
+    const { lease, client } = slot;
+    lease.running--;
+    running--;
+    if (reusable && !lease.retired) lease.idle.push(client);
+    else void client.destroy().catch(() => {}); // closing a connection that has failed may fail too
+    const entry = functions.get(lease.address.functionId);
+    if (lease.retired) return giveBack(lease, 1);
+    if (entry === undefined) return;
+    if (entry.owed > 0) {
+      entry.owed--;
+      return giveBack(lease, 1);
+    }
+    if (lease.stuck) return;
+    // A call that waits here takes the slot without the supervisor; those that asked elsewhere are recalled for.
+    const next = entry.waiting.entries().next().value;
+    if (next === undefined) return;
+    const [call, waiting] = next;
+    settle(call);
+    send({ t: 'cancel', call });
+    waiting.onSlot(occupy(lease, false));
+  }
+
+  function giveBack(lease: ProcessLease, slots: number) {
+    const returned = Math.min(slots, lease.slots);
+    if (returned <= 0) return;
+    lease.slots -= returned;
+    send({ t: 'release', process: lease.address.process, slots: returned });
+    while (lease.idle.length > Math.max(0, lease.slots - lease.running))
+      void lease.idle
+        .pop()
+        ?.destroy()
+        .catch(() => {});
+    if (lease.slots === 0) drop(lease);
+  }
+
+  function drop(lease: ProcessLease) {
+    processes.delete(lease.address.process);
+    for (const client of lease.idle.splice(0)) void client.destroy().catch(() => {});
+    const entry = functions.get(lease.address.functionId);
+    if (entry === undefined) return;
+    const index = entry.processes.indexOf(lease);
+    if (index >= 0) entry.processes.splice(index, 1);
+    if (entry.processes.length === 0 && entry.waiting.size === 0) functions.delete(lease.address.functionId);
+  }
+
+  function grant(message: Extract<ToRouter, { t: 'grant' }>) {
+    const { to } = message;
+    let lease = processes.get(to.process);
+    if (lease === undefined) {
+      lease = {
+        address: to,
+        slots: 0,
+        running: 0,
+        calls: 0,
+        retired: false,
+        stuck: false,
+        reported: false,
+        idle: [],
+        leastIdle: 0,
+      };
+      const opened = ahead.get(to.process);
+      if (opened !== undefined) lease.idle.push(opened);
+      ahead.delete(to.process);
+      processes.set(to.process, lease);
+      of(to.functionId).processes.push(lease);
+    }
+    lease.slots += message.slots;
+    const waiting = settle(message.call);
+    // The caller went away meanwhile: the slot stays here, idle, until the sweep.
+    if (waiting !== null) waiting.onSlot(occupy(lease, message.cold));
+    else if (lease.retired) giveBack(lease, message.slots);
+  }
+
+  function recall(functionId: string, slots: number) {
+    const entry = functions.get(functionId);
+    if (entry === undefined) return;
+    let owed = slots;
+    for (const lease of [...entry.processes]) {
+      const idle = Math.min(owed, lease.slots - lease.running);
+      if (idle <= 0) continue;
+      owed -= idle;
+      giveBack(lease, idle);
+    }
+    // The supervisor repeats itself as long as calls wait, so only the latest number counts.
+    entry.owed = owed;
+  }
+
+  function gone(process: number, reason: string) {
+    void ahead
+      .get(process)
+      ?.destroy()
+      .catch(() => {});
+    ahead.delete(process);
+    const lease = processes.get(process);
+    if (lease !== undefined) {
+      lease.retired = true;
+      lease.slots = 0;
+      drop(lease);
+    }
+    if (endings.size >= REMEMBERED_ENDINGS) endings.delete(endings.keys().next().value ?? 0);
+    endings.set(process, reason);
+    for (const tell of curious.get(process) ?? []) tell(reason);
+    curious.delete(process);
+  }
+
+  function whyGone(process: number, tell: (reason: string) => void): () => void {
+    const known = endings.get(process);
+    if (known !== undefined) {
+      tell(known);
+      return () => {};
+    }
+    const asking = curious.get(process) ?? new Set();
+    curious.set(process, asking.add(tell));
+    return () => {
+      asking.delete(tell);
+      if (asking.size === 0) curious.delete(process);
+    };
+  }
+
+  function retire(process: number) {
+    const lease = processes.get(process);
+    if (lease === undefined) return;
+    lease.retired = true;
+    giveBack(lease, lease.slots - lease.running);
+  }
+
+  function handle(message: ToRouter) {
+    switch (message.t) {
+      case 'blank':
+        ahead.set(message.process, openAhead(message.socketPath));
+        break;
+      case 'grant':
+        grant(message);
+        break;
+      case 'deny':
+        settle(message.call)?.onDenied(message.denial);
+        break;
+      case 'recall':
+        recall(message.functionId, message.slots);
+        break;
+      case 'retire':
+        retire(message.process);
+        break;
+      case 'stuck': {
+        const lease = processes.get(message.process);
+        if (lease !== undefined) lease.stuck = message.stuck;
+        break;
+      }
+      case 'gone':
+        gone(message.process, message.reason);
+        break;
+    }
+  }
+
+  function sweep() {
+    const rows: [process: number, running: number, calls: number][] = [];
+    for (const lease of [...processes.values()]) {
+      const busy = lease.calls > 0 || lease.running > 0;
+      // One more report once it is quiet, so that the supervisor knows.
+      if (busy || lease.reported) rows.push([lease.address.process, lease.running, lease.calls]);
+      lease.reported = busy;
+      lease.calls = 0;
+      // One slot stays, so that the next call is warm here.
+      const spare = Math.min(lease.leastIdle, lease.slots - 1);
+      lease.leastIdle = lease.slots - lease.running;
+      if (spare > 0) giveBack(lease, spare);
+    }
+    if (rows.length > 0) send({ t: 'usage', rows });
+  }
+
+  return {
+    take,
+    wait,
+    cancel,
+    free,
+    whyGone,
+    handle,
+    sweep,
+    running: () => running,
+    stop() {
+      for (const client of ahead.values()) void client.destroy().catch(() => {});
+      for (const lease of [...processes.values()])
+        for (const client of lease.idle.splice(0)) void client.destroy().catch(() => {});
+    },
+  };
+}
+
+function connect(socketPath: string): Client {
+  return new Client('http://hearth.internal', {
+    socketPath,
+    pipelining: 1,
+    // The call's own deadline ends it; streams may pause for as long as they like.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: 600_000,
+    keepAliveMaxTimeout: 600_000,
+    maxHeaderSize: 128 * 1024,
+  });
+}
+
+/** Opens a connection to a blank process, and runs its HTTP code once, before anyone waits for it. */
+function openAhead(socketPath: string): Client {
+  const client = connect(socketPath);
+  client
+    .request({ path: '/', method: 'GET' })
+    .then((answer) => answer.body.dump())
+    .catch(() => {}); // the process is gone: `gone` follows
+  return client;
+}

@@ -1,0 +1,68 @@
+/** The public HTTP listener of one router. */
+import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { HearthError } from '../errors.js';
+import type { Gateway } from './gateway.js';
+import { createUuid7 } from './ids.js';
+import { errorBody } from './respond.js';
+
+export interface Listener {
+  readonly port: number;
+  /** Stops accepting and closes idle connections; resolves when the last one is closed. */
+  close(): Promise<void>;
+  closeAll(): void;
+}
+
+/** Bytes that a request's head may have. */
+export const MAX_HEAD_BYTES = 32 * 1024;
+
+export async function listen(gateway: Gateway, address: { host: string; port: number }): Promise<Listener> {
+  const server: Server = createServer(
+    {
+      maxHeaderSize: MAX_HEAD_BYTES,
+      // Longer than the idle time of the usual load balancers, so that they close first.
+      keepAliveTimeout: 75_000,
+      headersTimeout: 60_000,
+      // A body may take as long as its function may run; the call's own deadline ends it.
+      requestTimeout: 0,
+      noDelay: true,
+    },
+    gateway.onRequest,
+  );
+  const uuid7 = createUuid7();
+  server.on('upgrade', (incoming, socket, head) => gateway.onUpgrade(incoming, socket, head));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!(socket as Socket).writable || error.code === 'ECONNRESET') return void socket.destroy();
+    socket.end(malformedAnswer(error.code, uuid7(Date.now())));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: address.host, port: address.port, backlog: 4096 }, resolve);
+  });
+  const bound = server.address();
+  return {
+    port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+    closeAll: () => server.closeAllConnections(),
+  };
+}
+
+/** What Node's parser rejects never becomes a request; it gets the contract's error all the same. */
+function malformedAnswer(code: string | undefined, requestId: string): string {
+  const error =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? new HearthError('TOO_LARGE', `The request's head is larger than ${MAX_HEAD_BYTES} bytes.`)
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new HearthError('INVALID_REQUEST', 'The request did not arrive in time.')
+        : new HearthError('INVALID_REQUEST', 'The request is not valid HTTP.');
+  const body = errorBody(error, { requestId });
+  return (
+    `HTTP/1.1 ${error.status} ${error.status === 413 ? 'Content Too Large' : 'Bad Request'}\r\n` +
+    `content-type: application/json\r\nx-request-id: ${requestId}\r\n` +
+    `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+  );
+}

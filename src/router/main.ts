@@ -1,0 +1,209 @@
+/** A router process: the public listener, what it knows of functions and credentials, and its leases. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { messageOf } from '../errors.js';
+import { createExecutionWriter } from '../store/execution_writer.js';
+import { openStore } from '../store/main.js';
+import type { PreparedCode } from '../store/types.js';
+import type {
+  RouterConfig,
+  RouterMethods,
+  SupervisorMethods,
+  ToRouter,
+  ToSupervisor,
+} from '../supervisor/protocol.js';
+import { createRpc } from '../supervisor/rpc.js';
+import { createInstruments } from '../telemetry/instruments.js';
+import { watchProcess } from '../telemetry/process_watch.js';
+import { createRecorder } from '../telemetry/recorder.js';
+import { createApi } from './api/main.js';
+import { createAuthenticator } from './authenticate.js';
+import type { CallContext } from './call.js';
+import { createExecutionNotes } from './execution_notes.js';
+import { createFunctionEntry } from './function_entry.js';
+import { createFunctionTable } from './functions.js';
+import { type ApiRequest, createGateway } from './gateway.js';
+import { answerHealth } from './health.js';
+import { createLeases } from './leases.js';
+import { listen } from './listener.js';
+import { createLogFollowers } from './log_followers.js';
+import { createTokenMint } from './token_mint.js';
+
+/** The supervisor, as a router reaches it. */
+export interface SupervisorLink {
+  send(message: ToSupervisor): void;
+  onMessage(receive: (message: ToRouter) => void): void;
+}
+
+export interface Router {
+  readonly port: number;
+  /** Resolves when everything in flight is done (or cut off after `seconds`) and everything noted is written. */
+  drain(seconds: number): Promise<void>;
+}
+
+const DEADLINE_SWEEP_MS = 100;
+const LEASE_SWEEP_MS = 1_000;
+const API_CONNECTIONS = 4;
+
+export async function startRouter(config: RouterConfig, link: SupervisorLink): Promise<Router> {
+  const recorder = createRecorder();
+  const instruments = createInstruments(recorder);
+  const watch = watchProcess(instruments);
+  const store = await openStore(config.connection, { max: API_CONNECTIONS, name: 'hearth-router' });
+  const writer = createExecutionWriter(store.sql, { onError: warn });
+  const functions = createFunctionTable((meta) => createFunctionEntry(meta, instruments));
+  const leases = createLeases(link.send);
+  const followers = createLogFollowers(
+    (functionId, on) => void ask('follow', { functionId, on }).catch(warn),
+  );
+  const notes = createExecutionNotes(writer, link.send);
+  const state = { functionsLoaded: false, draining: false, databaseUp: config.databaseUp };
+  const written = { written: 0, dropped: 0 };
+
+  const rpc = createRpc(link.send, answer);
+  const ask = <M extends keyof SupervisorMethods>(
+    method: M,
+    params: SupervisorMethods[M]['params'],
+    timeoutMs?: number,
+  ) => rpc.request(method, params, timeoutMs) as Promise<SupervisorMethods[M]['value']>;
+
+  async function answer(method: string, params: unknown): Promise<unknown> {
+    switch (method as keyof RouterMethods) {
+      case 'functions': {
+        const { changed, removed, complete } = params as RouterMethods['functions']['params'];
+        if (complete) functions.keepOnly(new Set(changed.map((meta) => meta.id)));
+        for (const meta of changed) functions.set(meta);
+        for (const id of removed) functions.remove(id);
+        if (complete) state.functionsLoaded = true;
+        return null;
+      }
+      case 'flush':
+        await notes.flush();
+        return null;
+      case 'metrics':
+        return metrics();
+    }
+  }
+
+  function metrics() {
+    watch.sample();
+    const now = writer.stats();
+    instruments.executionsBuffered.with({}).set(now.buffered);
+    instruments.executionsWritten.with({}).add(now.written - written.written);
+    instruments.executionsDropped.with({}).add(now.dropped - written.dropped);
+    written.written = now.written;
+    written.dropped = now.dropped;
+    return recorder.drain();
+  }
+
+  link.onMessage((message) => {
+    switch (message.t) {
+      case 'request':
+      case 'reply':
+        rpc.handle(message);
+        break;
+      case 'logs':
+        followers.deliver(message.functionId, message.lines);
+        break;
+      case 'database':
+        state.databaseUp = message.up;
+        break;
+      case 'drain':
+        break; // the process's own entry sees to it
+      default:
+        leases.handle(message);
+    }
+  });
+
+  const calls: CallContext = {
+    leases,
+    notes,
+    running: new Set(),
+    overdue: (process) => link.send({ t: 'overdue', process }),
+    now: Date.now,
+  };
+
+  const api = createApi({
+    store,
+    prepare: (source) => ask('prepare', source, 90_000) as Promise<PreparedCode>,
+    changed: async (functionId) => {
+      await ask('changed', functionId);
+    },
+    flushExecutions: async () => {
+      await ask('flush', null, 3_000).catch(warn); // the list is then a moment behind
+    },
+    followLogs: followers.follow,
+    functionsDir: config.functionsDir,
+    maxCodeBytes: config.maxCodeBytes,
+    version: config.version,
+    onError: (error, requestId) => warn(error, requestId),
+  });
+  const requests = new WeakMap<IncomingMessage, ApiRequest>();
+  const apiListener = getRequestListener(
+    (request, env) => {
+      const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
+      return api.fetch(request, { incoming, outgoing, call: requests.get(incoming) });
+    },
+    { overrideGlobalObjects: false },
+  );
+
+  const gateway = createGateway({
+    functions,
+    authenticator: createAuthenticator({ jwtSecret: config.jwtSecret, adminKey: config.adminKey }),
+    calls,
+    mint: createTokenMint(config.jwtSecret, Date.now),
+    domain: config.domain,
+    databaseUp: () => state.databaseUp,
+    api(incoming, outgoing, request) {
+      if (request.path === '/healthz' || request.path === '/readyz')
+        return answerHealth(outgoing, request.path, state);
+      requests.set(incoming, request);
+      incoming.url = request.path;
+      outgoing.setHeader('x-request-id', request.requestId);
+      void apiListener(incoming, outgoing);
+    },
+    onError: warn,
+  });
+
+  function warn(error: unknown, requestId?: string) {
+    const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+    process.stderr.write(
+      `hearth: ${requestId === undefined ? '' : `request ${requestId}: `}${messageOf(error)}${cause}\n`,
+    );
+  }
+
+  const deadlines = setInterval(() => {
+    const now = Date.now();
+    for (const call of calls.running) call.checkDeadline(now);
+  }, DEADLINE_SWEEP_MS);
+  const sweeps = setInterval(leases.sweep, LEASE_SWEEP_MS);
+
+  const listener = await listen(gateway, config);
+  link.send({ t: 'up', port: listener.port });
+
+  return {
+    port: listener.port,
+    async drain(seconds) {
+      state.draining = true;
+      const closed = listener.close();
+      const cutOff = setTimeout(() => {
+        for (const call of [...calls.running]) call.cutOff();
+        listener.closeAll();
+      }, seconds * 1000);
+      const lingering = setInterval(() => {
+        // Connections that have become idle, and streams that the platform itself holds open.
+        if (calls.running.size === 0) listener.closeAll();
+      }, 50);
+      await closed;
+      clearTimeout(cutOff);
+      clearInterval(lingering);
+      clearInterval(deadlines);
+      clearInterval(sweeps);
+      leases.stop();
+      await notes.stop();
+      link.send({ t: 'metrics', deltas: metrics() });
+      watch.stop();
+      await store.stop();
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** The entry of a router process: it lives and dies with the supervisor that forked it. */
+import { messageOf } from '../errors.js';
+import type { RouterConfig, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
+import { type Router, startRouter } from './main.js';
+
+export function runRouter(): void {
+  // Ctrl-C reaches the whole process group; stopping is the supervisor's to order.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
+  process.on('disconnect', () => process.exit(0));
+
+  let receive: ((message: ToRouter) => void) | null = null;
+  /** What comes while the router is being started; there is little of it. */
+  let early: ToRouter[] = [];
+  let router: Promise<Router> | null = null;
+  const send = (message: ToSupervisor) => {
+    if (process.connected) process.send?.(message);
+  };
+
+  process.on('message', (message: ToRouter | { t: 'config'; config: RouterConfig }) => {
+    if (message.t === 'config') {
+      router = startRouter(message.config, {
+        send,
+        onMessage: (listener) => {
+          receive = listener;
+          for (const waiting of early) listener(waiting);
+          early = [];
+        },
+      });
+      router.catch((error: unknown) => {
+        process.stderr.write(`hearth: a router did not start: ${messageOf(error)}\n`);
+        process.exit(1);
+      });
+      return;
+    }
+    if (message.t === 'drain') {
+      void router?.then((started) => started.drain(message.seconds)).then(() => process.exit(0));
+      return;
+    }
+    if (receive === null) early.push(message);
+    else receive(message);
+  });
+  send({ t: 'hello' });
+}

@@ -1,0 +1,75 @@
+/** Writes a batch of executions: by COPY, and by INSERT where COPY was refused and the reason has to be found. */
+import type { Sql } from './connection.js';
+import { isBadData } from './database_errors.js';
+import { EXECUTION_COLUMNS, fieldsOf } from './execution_row.js';
+
+const NAMES = EXECUTION_COLUMNS.map(([name]) => name).join(', ');
+
+/**
+ * All of the lines or none of them.
+ *
+ * postgres.js loses an error that comes after the last byte of a COPY was sent: its stream then never ends. So a query
+ * follows in the same transaction, which fails too if the COPY did.
+ *
+ * @throws what the database said, or that the transaction has failed: {@link insertLines} finds out why.
+ */
+export async function copyLines(sql: Sql, lines: string): Promise<void> {
+  await sql.transaction(async (sql) => {
+    const stream = await sql.unsafe(`copy executions (${NAMES}) from stdin`).writable();
+    // The error is taken from the stream itself, below; without a listener it would be thrown as well.
+    stream.on('error', () => {});
+    await new Promise<void>((sent) => stream.write(lines, () => sent()));
+    if (stream.errored !== null) throw stream.errored;
+    // With nothing left to write this tells PostgreSQL at once that the data is complete, so that a query may follow.
+    stream.end();
+    await sql`select 1`;
+  });
+}
+
+/**
+ * Writes the lines by INSERT; those that are there already (from a COPY whose answer was lost) stay as they are.
+ *
+ * @throws what the database said, exactly: {@link isBadData} when one of the lines is to blame.
+ */
+export async function insertLines(sql: Sql, lines: string[]): Promise<void> {
+  const rows = lines.map((line) => fieldsOf(wellFormed(line)));
+  const values = EXECUTION_COLUMNS.map(([, type], index) => `(line->>${index})::${type}`).join(', ');
+  await sql.unsafe(
+    `insert into executions (${NAMES}) select ${values} from jsonb_array_elements($1) as line on conflict do nothing`,
+    [sql.json(rows)],
+  );
+}
+
+/** JSON would hand a lone surrogate on to PostgreSQL, which refuses it; as UTF-8 it is U+FFFD. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString();
+}
+
+/**
+ * Writes all lines that can be written, by halving whatever is refused.
+ *
+ * @param onDone told of each line, by its index, as soon as its fate is known; `error` is why it cannot be written.
+ * @throws an error that is no line's fault: those not yet told of are not written.
+ */
+export async function insertGood(
+  sql: Sql,
+  lines: string[],
+  onDone: (from: number, to: number, error?: unknown) => void,
+): Promise<void> {
+  const ranges: [number, number][] = [[0, lines.length]];
+  for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
+    const [from, to] = range;
+    try {
+      await insertLines(sql, lines.slice(from, to));
+      onDone(from, to);
+    } catch (error) {
+      if (!isBadData(error)) throw error;
+      if (to - from <= 1) {
+        onDone(from, to, error);
+        continue;
+      }
+      const middle = (from + to) >> 1;
+      ranges.push([middle, to], [from, middle]);
+    }
+  }
+}

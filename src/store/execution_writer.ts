@@ -1,0 +1,196 @@
+/** Writes executions in batches off the request's path: bounded in memory, patient with a database that is away. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Sql } from './connection.js';
+import { isDatabaseAway } from './database_errors.js';
+import { createExecutionBuffer, type Held } from './execution_buffer.js';
+import { copyLines, insertGood } from './execution_copy.js';
+import { createToLine } from './execution_row.js';
+import type { Execution } from './types.js';
+
+export interface ExecutionWriterOptions {
+  /** Executions held at most. Default 20,000. */
+  maxRows?: number;
+  /** Bytes that they take at most, roughly. Default 32 MiB. */
+  maxBytes?: number;
+  /** The first one after a pause waits this long for others, in ms. Default 100. */
+  intervalMs?: number;
+  /** Told why a batch has to wait or a row was dropped; both are tried or counted without it. */
+  onError?: (error: unknown) => void;
+}
+
+export interface ExecutionWriter {
+  /** Never waits and never throws: a full buffer gives up its oldest. */
+  add(execution: Execution): void;
+  /** Writes what is buffered now. @throws what the database said; the rows stay buffered. */
+  flush(): Promise<void>;
+  /** Writes all that is buffered, trying again until the deadline (default 10,000 ms); drops and counts the rest. */
+  stop(deadlineMs?: number): Promise<void>;
+  stats(): ExecutionWriterStats;
+}
+
+/** Counted in executions since the start. */
+export interface ExecutionWriterStats {
+  buffered: number;
+  written: number;
+  dropped: number;
+}
+
+/** One COPY's size: large enough to be worth its transaction, small enough not to hold up the process. */
+const BATCH_ROWS = 5000;
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 5000;
+
+export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions = {}): ExecutionWriter {
+  const { maxRows = 20_000, maxBytes = 32 * 1024 * 1024, intervalMs = 100, onError = () => {} } = options;
+  const buffer = createExecutionBuffer(maxRows, maxBytes);
+  const toLine = createToLine();
+  const batchRows = Math.max(1, Math.min(BATCH_ROWS, maxRows >> 1));
+  const batchBytes = Math.min(BATCH_BYTES, maxBytes / 2);
+  let written = 0;
+  let dropped = 0;
+  let failures = 0;
+  /** After the stop's deadline the counts stand. */
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+  /** When the timer fires, in ms of performance.now(). */
+  let due = 0;
+  let writing: Promise<void> | undefined;
+  let stopped: Promise<void> | undefined;
+
+  function drop(count: number, error: unknown): void {
+    if (closed) return;
+    dropped += count;
+    onError(error);
+  }
+
+  function schedule(afterMs: number): void {
+    if (writing !== undefined) return;
+    if (timer !== undefined) {
+      if (due <= performance.now() + afterMs) return;
+      clearTimeout(timer);
+    }
+    due = performance.now() + afterMs;
+    timer = setTimeout(() => {
+      // Whoever asked for a flush sees its error; here the back-off has already been set.
+      write().catch(onError);
+    }, afterMs);
+  }
+
+  /** One batch; at most one at a time. */
+  function write(): Promise<void> {
+    if (writing !== undefined) return writing;
+    clearTimeout(timer);
+    timer = undefined;
+    writing = writeBatch().then(
+      () => ended(0),
+      (error: unknown) => {
+        ended(failures + 1);
+        throw error;
+      },
+    );
+    return writing;
+  }
+
+  function ended(failed: number): void {
+    failures = failed;
+    writing = undefined;
+    if (buffer.waiting() === 0 || stopped !== undefined) return;
+    if (failures > 0) schedule(retryDelay(failures));
+    else schedule(buffer.waiting() >= batchRows ? 0 : intervalMs);
+  }
+
+  async function writeBatch(): Promise<void> {
+    const batch = buffer.take(batchRows, batchBytes);
+    const rows: Held[] = [];
+    const lines: string[] = [];
+    for (const held of batch) {
+      try {
+        lines.push(toLine(held.execution));
+        rows.push(held);
+      } catch (error) {
+        // An invalid date, or a payload that is no JSON.
+        buffer.settle([held]);
+        drop(1, error);
+      }
+    }
+    if (rows.length === 0) return;
+    try {
+      await copyLines(sql, lines.join(''));
+    } catch (error) {
+      if (isDatabaseAway(error)) {
+        buffer.restore(rows);
+        throw error;
+      }
+      await writeGood(rows, lines);
+      return;
+    }
+    buffer.settle(rows);
+    if (!closed) written += rows.length;
+  }
+
+  async function writeGood(rows: Held[], lines: string[]): Promise<void> {
+    let done = 0;
+    try {
+      await insertGood(sql, lines, (from, to, error) => {
+        buffer.settle(rows.slice(from, to));
+        done = to;
+        if (error !== undefined) drop(to - from, error);
+        else if (!closed) written += to - from;
+      });
+    } catch (error) {
+      buffer.restore(rows.slice(done));
+      throw error;
+    }
+  }
+
+  async function flush(): Promise<void> {
+    const goal = written + dropped + buffer.size();
+    while (!closed && written + dropped < goal) await write();
+  }
+
+  async function stopBy(deadline: number): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    while (buffer.size() > 0 && performance.now() < deadline) {
+      const left = () => Math.max(0, deadline - performance.now());
+      const timeout = new AbortController();
+      try {
+        await Promise.race([flush(), sleep(left(), undefined, { signal: timeout.signal })]);
+      } catch (error) {
+        onError(error);
+        await sleep(Math.min(retryDelay(failures), left()));
+      } finally {
+        timeout.abort();
+      }
+    }
+    // What is being written just now may still get there: but nobody will know.
+    const rest = buffer.size();
+    if (rest > 0) drop(rest, new Error(`${rest} executions could not be written in time`));
+    closed = true;
+  }
+
+  return {
+    add(execution) {
+      if (stopped !== undefined) {
+        dropped++;
+        return;
+      }
+      dropped += buffer.push(execution);
+      if (writing !== undefined) return;
+      if (timer === undefined) schedule(intervalMs);
+      else if (failures === 0 && buffer.waiting() === batchRows) schedule(0);
+    },
+    flush,
+    stop(deadlineMs = 10_000) {
+      stopped ??= stopBy(performance.now() + deadlineMs);
+      return stopped;
+    },
+    stats: () => ({ buffered: closed ? 0 : buffer.size(), written, dropped }),
+  };
+}
+
+function retryDelay(failures: number): number {
+  return Math.min(FIRST_RETRY_MS * 2 ** Math.max(0, failures - 1), LAST_RETRY_MS);
+}

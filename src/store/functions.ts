@@ -1,0 +1,123 @@
+/** The functions that are stored: how they are found, listed and changed. */
+import type { Sql } from './connection.js';
+import { findBundle } from './function_bundles.js';
+import {
+  type FunctionChange,
+  insertFunction,
+  type NewFunction,
+  removeFunction,
+  updateFunction,
+} from './function_changes.js';
+import { metaColumns } from './function_columns.js';
+import type { FunctionMeta } from './types.js';
+
+export type FunctionWithCode = FunctionMeta & { code: string };
+
+export interface FunctionVersion {
+  version: number;
+  hash: string;
+  created_at: Date;
+  created_by: string | null;
+}
+
+/** What changed after a given point. */
+export interface FunctionChanges {
+  /** The point to ask from next time: decimal digits of a bigint. */
+  seq: string;
+  changed: FunctionMeta[];
+  /** Ids. Deletions are told of for a day and as long as executions are kept: whoever was away longer reads all(). */
+  removed: string[];
+}
+
+export interface Functions {
+  /** @throws HearthError CONFLICT when the name or a route is taken. */
+  insert(added: NewFunction): Promise<FunctionMeta>;
+  /** Null when there is no such function. @throws HearthError CONFLICT when a route is taken. */
+  update(tenant: string, name: string, change: FunctionChange): Promise<FunctionMeta | null>;
+  /** The removed function's id, or null. Its name and routes are free at once. */
+  remove(tenant: string, name: string): Promise<string | null>;
+  find(tenant: string, name: string): Promise<FunctionWithCode | null>;
+  /** By name; `after` is a name. */
+  list(tenant: string, page: { limit: number; after?: string | undefined }): Promise<FunctionMeta[]>;
+  byId(id: string): Promise<FunctionMeta | null>;
+  all(): Promise<FunctionMeta[]>;
+  changedSince(seq: bigint | string): Promise<FunctionChanges>;
+  /** The JavaScript module that a process loads. */
+  bundle(hash: string): Promise<string | null>;
+  /** Newest first. */
+  versions(tenant: string, name: string): Promise<FunctionVersion[]>;
+  /** Those that `reload` may change and delete. */
+  fromFiles(tenant: string): Promise<FunctionWithCode[]>;
+}
+
+export function createFunctions(sql: Sql): Functions {
+  return {
+    insert: (added) => insertFunction(sql, added),
+    update: (tenant, name, change) => updateFunction(sql, tenant, name, change),
+    remove: (tenant, name) => removeFunction(sql, tenant, name),
+
+    async find(tenant, name) {
+      const [row] = await sql<FunctionWithCode[]>`
+        select ${metaColumns(sql)}, v.code
+        from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
+        where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null`;
+      return row ?? null;
+    },
+
+    async list(tenant, { limit, after }) {
+      return [
+        ...(await sql<FunctionMeta[]>`
+          select ${metaColumns(sql)} from functions
+          where functions.tenant = ${tenant} and functions.deleted_at is null and functions.name > ${after ?? ''}
+          order by functions.name limit ${limit}`),
+      ];
+    },
+
+    async byId(id) {
+      const [row] = await sql<FunctionMeta[]>`
+        select ${metaColumns(sql)} from functions where functions.id = ${id} and functions.deleted_at is null`;
+      return row ?? null;
+    },
+
+    async all() {
+      return [
+        ...(await sql<FunctionMeta[]>`
+          select ${metaColumns(sql)} from functions where functions.deleted_at is null order by functions.tenant, functions.name`),
+      ];
+    },
+
+    async changedSince(seq) {
+      const rows = await sql<(FunctionMeta & { seq: string; deleted: boolean })[]>`
+        select ${metaColumns(sql)}, functions.seq, functions.deleted_at is not null as deleted
+        from functions where functions.seq > ${String(seq)} order by functions.seq`;
+      const changes: FunctionChanges = { seq: rows.at(-1)?.seq ?? String(seq), changed: [], removed: [] };
+      for (const { seq: _, deleted, ...meta } of rows) {
+        if (deleted) changes.removed.push(meta.id);
+        else changes.changed.push(meta);
+      }
+      return changes;
+    },
+
+    bundle: (hash) => findBundle(sql, hash),
+
+    async versions(tenant, name) {
+      return [
+        ...(await sql<FunctionVersion[]>`
+          select v.version, v.hash, v.created_at, v.created_by
+          from functions join function_versions v on v.function_id = functions.id
+          where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null
+          order by v.version desc`),
+      ];
+    },
+
+    async fromFiles(tenant) {
+      return [
+        ...(await sql<FunctionWithCode[]>`
+          select ${metaColumns(sql)}, v.code
+          from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
+          where functions.tenant = ${tenant} and functions.source = 'file' and functions.deleted_at is null
+          order by functions.name`),
+      ];
+    },
+  };
+}

@@ -1,0 +1,43 @@
+/** The store: everything that Hearth keeps in PostgreSQL, behind functions that say what they do. */
+import { type Connection, connect, type PoolOptions, type Sql } from './connection.js';
+import { createExecutions, type Executions } from './executions.js';
+import { createFunctions, type Functions } from './functions.js';
+import { createNotifications, type Notifications } from './notifications.js';
+
+export interface Store {
+  functions: Functions;
+  executions: Executions;
+  notifications: Notifications;
+  /** For createExecutionWriter(). */
+  sql: Sql;
+  /** @throws when the database does not answer. */
+  ping(): Promise<void>;
+  /** Lets running queries end, 5 s at most, and closes the connections. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens the store and makes sure that the database answers. It does not migrate: the supervisor does, before.
+ *
+ * @throws the connection's error when the database is away.
+ */
+export async function openStore(connection: Connection, options: PoolOptions = {}): Promise<Store> {
+  const sql = connect(connection, options);
+  const store: Store = {
+    functions: createFunctions(sql),
+    executions: createExecutions(sql),
+    notifications: createNotifications(connection, options.name ?? 'hearth'),
+    sql,
+    async ping() {
+      await sql`select 1`;
+    },
+    stop: () => sql.end({ timeout: 5 }),
+  };
+  try {
+    await store.ping();
+  } catch (error) {
+    await sql.end({ timeout: 0 });
+    throw error;
+  }
+  return store;
+}

@@ -1,0 +1,92 @@
+/** The records that PostgreSQL keeps, as the rest of Hearth sees them. */
+
+/** Who may read a function's answers from a browser (the Fetch standard's CORS protocol). */
+export interface Cors {
+  /** Origins such as `https://app.example.com`, or `*` alone. */
+  origins: string[];
+  methods?: string[];
+  headers?: string[];
+  expose_headers?: string[];
+  credentials?: boolean;
+  /** Seconds that a browser may keep a preflight's answer. */
+  max_age?: number;
+}
+
+/** What a user sets of a function besides its code. */
+export interface FunctionSettings {
+  description: string | null;
+  enabled: boolean;
+  cron_schedule: string | null;
+  /** Seconds, 1–300. */
+  timeout_seconds: number;
+  /** MiB, 32–1024. */
+  memory_limit_mb: number;
+  allow_net: boolean;
+  allow_env: boolean;
+  allow_read: boolean;
+  allow_write: boolean;
+  allow_unauthenticated: boolean;
+  /** Calls that one process serves at once, 1–1000. */
+  max_concurrency: number;
+  /** Processes per node, 1–100. */
+  max_instances: number;
+  routes: string[];
+  cors: Cors | null;
+  rate_limit: string | null;
+  disable_execution_logs: boolean;
+}
+
+/** A function as the router and the supervisor hold it in memory: everything but the code. */
+export interface FunctionMeta extends FunctionSettings {
+  id: string;
+  /** The tenant's slug. */
+  tenant: string;
+  name: string;
+  version: number;
+  /** SHA-256 of the prepared bundle, hex: names the version's folder in the code cache. */
+  hash: string;
+  created_at: Date;
+  updated_at: Date;
+  created_by: string | null;
+  /** Where it came from: `reload` deletes only what came from files. */
+  source: 'api' | 'file';
+}
+
+/** What the deploy step makes of a function's code, and what a process loads. */
+export interface PreparedCode {
+  /** The code as the user wrote it (the entry file of a folder). */
+  code: string;
+  /** One JavaScript module with an inline source map: all imports but `node:` inside. */
+  bundle: string;
+  /** SHA-256 of `bundle`, hex. */
+  hash: string;
+}
+
+export type TriggerType = 'http' | 'invoke' | 'cron' | 'database' | 'async';
+export type ExecutionStatus = 'success' | 'error' | 'timeout' | 'cancelled';
+
+/** One execution, as it is written and as the API answers it. */
+export interface Execution {
+  /** UUIDv7 (RFC 9562): its first 48 bits are the start in Unix ms, which finds the day's partition. */
+  id: string;
+  tenant: string;
+  function_id: string;
+  function_name: string;
+  version: number;
+  trigger_type: TriggerType;
+  trigger_payload: unknown;
+  status: ExecutionStatus;
+  status_code: number | null;
+  duration_ms: number;
+  cpu_ms: number | null;
+  cold_start: boolean;
+  /** The answer's body where it is text, cut at 64 KiB with a note. */
+  result: string | null;
+  /** Lines joined by \n, cut at 64 KiB with a note. */
+  logs: string | null;
+  error_message: string | null;
+  error_stack: string | null;
+  executed_at: Date;
+  completed_at: Date | null;
+  request_id: string;
+}

@@ -1,0 +1,145 @@
+/**
+ * Joins an execution's record, which its router writes, with its log, which its process tells the supervisor: whichever
+ * comes first waits for the other, and what comes late is added to the row.
+ */
+import type { LogLine } from '../pool/messages.js';
+import type { Execution } from '../store/types.js';
+
+export interface ExecutionJoin {
+  onLog(executionId: string, lines: readonly LogLine[]): void;
+  /** The process says no more about it; µs of CPU, or -1. */
+  onEnd(executionId: string, cpuUs: number): void;
+  onRecord(execution: Execution, keepLogs: boolean): void;
+  tick(now: number): void;
+  flush(): Promise<void>;
+}
+
+export interface ExecutionJoinOptions {
+  write(execution: Execution): void;
+  flushWriter(): Promise<void>;
+  /** Adds lines to a row; false when there is no such row (yet). */
+  amend(executionId: string, logs: string): Promise<boolean>;
+  onError(error: unknown): void;
+  now(): number;
+}
+
+interface Entry {
+  lines: string[];
+  bytes: number;
+  ended: boolean;
+  /** Written at this time; lines after that are added. */
+  writtenAt: number;
+  keepLogs: boolean;
+  since: number;
+  /** Whether its row has lines already. */
+  hasLines: boolean;
+  /** When to try next to add lines to a row that its router may have written by itself. */
+  nextTry: number;
+  wait: number;
+}
+
+/** ms that a record waits for the process's `end`, which is on its way when the record comes. */
+const JOIN_WAIT_MS = 150;
+/** ms after which a written row can be amended: its batch is in the database by then. */
+const AMEND_AFTER_MS = 1_000;
+/** ms that lines without a record are kept: longer than any call may run. */
+const FORGET_AFTER_MS = 320_000;
+const MAX_ENTRIES = 50_000;
+const MAX_LOG_BYTES = 64 * 1024;
+
+export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoin {
+  const entries = new Map<string, Entry>();
+  const held = new Map<string, { execution: Execution; since: number }>();
+  let amending = Promise.resolve();
+
+  function entryOf(id: string): Entry {
+    let entry = entries.get(id);
+    if (entry === undefined) {
+      if (entries.size >= MAX_ENTRIES) entries.delete(entries.keys().next().value ?? '');
+      const since = options.now();
+      const nextTry = since + AMEND_AFTER_MS;
+      entry = {
+        lines: [],
+        bytes: 0,
+        ended: false,
+        writtenAt: 0,
+        keepLogs: true,
+        since,
+        hasLines: false,
+        nextTry,
+        wait: AMEND_AFTER_MS,
+      };
+      entries.set(id, entry);
+    }
+    return entry;
+  }
+
+  function write(execution: Execution) {
+    const entry = entries.get(execution.id);
+    held.delete(execution.id);
+    if (entry === undefined) return options.write(execution);
+    const logs = entry.keepLogs && entry.lines.length > 0 ? entry.lines.join('\n') : null;
+    entry.hasLines = logs !== null;
+    entry.lines = [];
+    entry.writtenAt = options.now();
+    options.write({ ...execution, logs });
+  }
+
+  function amend(id: string, entry: Entry, now: number) {
+    const { lines } = entry;
+    entry.lines = [];
+    if (!entry.keepLogs) return;
+    entry.wait *= 2;
+    entry.nextTry = now + entry.wait;
+    const logs = (entry.hasLines ? '\n' : '') + lines.join('\n');
+    amending = amending
+      .then(() => options.amend(id, logs))
+      .then((found) => {
+        if (found) entry.hasLines = true;
+        else entry.lines = [...lines, ...entry.lines]; // its call still runs: the record will bring them along
+      })
+      .catch(options.onError);
+  }
+
+  return {
+    onLog(id, lines) {
+      const entry = entryOf(id);
+      for (const [, level, text] of lines) {
+        if (entry.bytes > MAX_LOG_BYTES) return;
+        entry.bytes += text.length + 1;
+        entry.lines.push(level === 'log' || level === 'info' ? text : `[${level}] ${text}`);
+      }
+    },
+    onEnd(id, cpuUs) {
+      const entry = entryOf(id);
+      entry.ended = true;
+      const waiting = held.get(id);
+      if (waiting === undefined) return;
+      if (cpuUs >= 0) waiting.execution.cpu_ms ??= cpuUs / 1000;
+      write(waiting.execution);
+    },
+    onRecord(execution, keepLogs) {
+      const entry = entries.get(execution.id);
+      if (entry !== undefined) entry.keepLogs = keepLogs;
+      if (entry?.ended === true) return write(execution);
+      held.set(execution.id, { execution, since: options.now() });
+    },
+    tick(now) {
+      for (const { execution, since } of held.values()) if (now - since >= JOIN_WAIT_MS) write(execution);
+      for (const [id, entry] of entries) {
+        const due = entry.writtenAt > 0 ? entry.writtenAt + AMEND_AFTER_MS : entry.nextTry;
+        if (entry.lines.length > 0 && now >= due && now >= entry.nextTry && !held.has(id))
+          amend(id, entry, now);
+        const keepFor = entry.ended && entry.lines.length === 0 ? AMEND_AFTER_MS * 2 : FORGET_AFTER_MS;
+        if (now - Math.max(entry.writtenAt, entry.since) >= keepFor) entries.delete(id);
+      }
+    },
+    async flush() {
+      for (const { execution } of [...held.values()]) write(execution);
+      await options.flushWriter();
+      for (const [id, entry] of entries)
+        if (entry.writtenAt > 0 && entry.lines.length > 0) amend(id, entry, options.now());
+      await amending;
+    },
+  };
+}

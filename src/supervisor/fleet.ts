@@ -1,0 +1,451 @@
+/**
+ * The processes of every function and the leases on their slots: who may call what, who waits, what starts and ends.
+ * It holds state and decides; starting, ending and sending are its actions, and time is given.
+ */
+import type { FunctionMeta } from '../store/types.js';
+import { isExpired } from './keepalive.js';
+import type { Denial, ProcessAddress, ToRouter } from './protocol.js';
+import { createQueue, type Queue } from './queue.js';
+import { leaseSize, processesToStart, queueLimit, queueWait, retryAfter } from './scaling.js';
+
+export type RetireReason = 'idle' | 'superseded' | 'evicted' | 'timeout' | 'memory';
+
+export interface Instance {
+  readonly key: number;
+  readonly fn: FunctionMeta;
+  state: 'starting' | 'live' | 'draining' | 'gone';
+  /** Set once it is live. */
+  address: ProcessAddress | null;
+  /** Router → slots that it holds. */
+  readonly leases: Map<number, number>;
+  leased: number;
+  /** Router → calls running there, as last reported. */
+  readonly running: Map<number, number>;
+  lastUsed: number;
+  stuck: boolean;
+  retireReason: RetireReason | null;
+  /** When a draining process is ended even though calls still run on it. */
+  endBy: number;
+}
+
+export interface FleetActions {
+  /** Claims a process for the instance; `started` or `failed` follows. */
+  start(instance: Instance): void;
+  /** Ends the instance's process; `ended` follows. */
+  end(instance: Instance, reason: RetireReason): void;
+  /** Whether the process still works for `waitUntil`. */
+  isHeld(instance: Instance): boolean;
+  send(router: number, message: ToRouter): void;
+  broadcast(message: ToRouter): void;
+}
+
+export interface FleetOptions {
+  actions: FleetActions;
+  now(): number;
+  keepAliveMs: number;
+  /** Processes that functions may have on this node at once. */
+  maxInstances: number;
+  onQueueWait(fn: FunctionMeta, ms: number): void;
+}
+
+interface Waiter {
+  router: number;
+  call: number;
+  since: number;
+}
+
+interface FunctionState {
+  fn: FunctionMeta;
+  instances: Set<Instance>;
+  waiters: Queue<Waiter>;
+}
+
+/** ms that calls on a process get to finish after another call there went over its time. */
+const GRACE_MS = 2_000;
+
+export type Fleet = ReturnType<typeof createFleet>;
+
+export function createFleet(options: FleetOptions) {
+  const { actions, now } = options;
+  const functions = new Map<string, FunctionState>();
+  const instances = new Map<number, Instance>();
+  const byProcess = new Map<number, Instance>();
+  const waiting = new Map<string, FunctionState>();
+  const routers = new Set<number>();
+  let lastKey = 0;
+
+  /** A new or changed function: what runs an older version drains, what waits gets the new one. */
+  function setFunction(fn: FunctionMeta) {
+    const state = functions.get(fn.id);
+    if (state === undefined) {
+      functions.set(fn.id, { fn, instances: new Set(), waiters: createQueue() });
+      return;
+    }
+    const previous = state.fn;
+    state.fn = fn;
+    if (needsNewProcess(previous, fn)) for (const instance of state.instances) retire(instance, 'superseded');
+    if (!fn.enabled)
+      denyAll(state, { code: 'FUNCTION_DISABLED', message: `The function ${fn.name} is disabled.` });
+    serve(state);
+  }
+
+  function removeFunction(id: string) {
+    const state = functions.get(id);
+    if (state === undefined) return;
+    denyAll(state, { code: 'NOT_FOUND', message: `There is no function ${state.fn.name}.` });
+    functions.delete(id);
+    for (const instance of state.instances) retire(instance, 'superseded');
+  }
+
+  /** A call at a router waits for a slot. */
+  function acquire(router: number, functionId: string, call: number) {
+    const state = functions.get(functionId);
+    if (state === undefined) {
+      actions.send(router, {
+        t: 'deny',
+        call,
+        denial: { code: 'NOT_FOUND', message: 'There is no such function.' },
+      });
+      return;
+    }
+    if (state.waiters.length >= queueLimit(state.fn)) {
+      actions.send(router, { t: 'deny', call, denial: overloaded(state.fn, 'its queue is full') });
+      return;
+    }
+    state.waiters.push(key(router, call), { router, call, since: now() });
+    waiting.set(functionId, state);
+    serve(state);
+  }
+
+  function cancel(router: number, call: number) {
+    for (const state of waiting.values()) if (state.waiters.remove(key(router, call))) return;
+  }
+
+  function release(router: number, process: number, slots: number) {
+    const instance = byProcess.get(process);
+    if (instance === undefined) return;
+    const held = instance.leases.get(router) ?? 0;
+    const returned = Math.min(held, slots);
+    if (held === returned) instance.leases.delete(router);
+    else instance.leases.set(router, held - returned);
+    instance.leased -= returned;
+    afterRelease(instance);
+  }
+
+  function afterRelease(instance: Instance) {
+    if (instance.state === 'draining') endIfDrained(instance);
+    const state = functions.get(instance.fn.id);
+    if (state !== undefined) serve(state);
+  }
+
+  function usage(router: number, process: number, running: number, calls: number) {
+    const instance = byProcess.get(process);
+    if (instance === undefined) return;
+    if (running > 0) instance.running.set(router, running);
+    else instance.running.delete(router);
+    if (calls > 0 || running > 0) instance.lastUsed = now();
+  }
+
+  function started(instance: Instance, address: ProcessAddress) {
+    instance.address = address;
+    byProcess.set(address.process, instance);
+    instance.lastUsed = now();
+    if (instance.state === 'starting') instance.state = 'live';
+    else endIfDrained(instance); // it was superseded while it started
+    const state = functions.get(instance.fn.id);
+    if (state !== undefined) serve(state, true);
+  }
+
+  /** The instance could not be started: everything that waits for it is told so. */
+  function failed(instance: Instance, denial: Denial) {
+    forget(instance);
+    const state = functions.get(instance.fn.id);
+    if (state === undefined) return;
+    const superseded = instance.state === 'draining';
+    instance.state = 'gone';
+    if (!superseded && ![...state.instances].some((other) => other.state === 'live')) denyAll(state, denial);
+    serve(state);
+  }
+
+  function ended(process: number, reason: string) {
+    actions.broadcast({ t: 'gone', process, reason });
+    const instance = byProcess.get(process);
+    if (instance === undefined) return;
+    forget(instance);
+    instance.state = 'gone';
+    for (const state of [functions.get(instance.fn.id), ...waiting.values()])
+      if (state !== undefined) serve(state);
+  }
+
+  function forget(instance: Instance) {
+    instances.delete(instance.key);
+    if (instance.address !== null) byProcess.delete(instance.address.process);
+    functions.get(instance.fn.id)?.instances.delete(instance);
+  }
+
+  /** No new calls; ended when the running ones are done. */
+  function retire(instance: Instance, reason: RetireReason, endBy = Number.POSITIVE_INFINITY) {
+    if (instance.state === 'gone') return;
+    instance.retireReason ??= reason;
+    instance.endBy = Math.min(instance.endBy, endBy);
+    if (instance.state === 'draining') return;
+    const starting = instance.state === 'starting';
+    instance.state = 'draining';
+    if (starting || instance.address === null) return;
+    for (const router of instance.leases.keys())
+      actions.send(router, { t: 'retire', process: instance.address.process });
+    endIfDrained(instance);
+  }
+
+  function endIfDrained(instance: Instance) {
+    if (instance.address === null || instance.leased > 0) return;
+    if (actions.isHeld(instance) && now() < instance.endBy) {
+      // `waitUntil` gets as long as a call would.
+      instance.endBy = Math.min(instance.endBy, now() + instance.fn.timeout_seconds * 1000);
+      return;
+    }
+    actions.end(instance, instance.retireReason ?? 'idle');
+  }
+
+  /** A call went over its time: the process ends once the others on it are done, or after a short grace. */
+  function overdue(process: number) {
+    const instance = byProcess.get(process);
+    if (instance === undefined) return;
+    retire(instance, 'timeout', instance.stuck ? now() : now() + GRACE_MS);
+    if (instance.stuck) actions.end(instance, 'timeout');
+    const state = functions.get(instance.fn.id);
+    if (state !== undefined) serve(state);
+  }
+
+  function setStuck(process: number, stuck: boolean) {
+    const instance = byProcess.get(process);
+    if (instance === undefined || instance.stuck === stuck) return;
+    instance.stuck = stuck;
+    actions.broadcast({ t: 'stuck', process, stuck });
+    if (stuck && instance.retireReason === 'timeout') actions.end(instance, 'timeout');
+    const state = functions.get(instance.fn.id);
+    if (state !== undefined) serve(state);
+  }
+
+  function retireProcess(process: number, reason: RetireReason) {
+    const instance = byProcess.get(process);
+    if (instance !== undefined) retire(instance, reason);
+  }
+
+  function routerUp(router: number) {
+    routers.add(router);
+  }
+
+  /** A router died: its slots and its waiting calls go with it. */
+  function routerGone(router: number) {
+    routers.delete(router);
+    for (const state of [...waiting.values()])
+      state.waiters.removeWhere((waiter) => waiter.router === router);
+    for (const instance of [...instances.values()]) {
+      instance.running.delete(router);
+      const slots = instance.leases.get(router);
+      if (slots === undefined || instance.address === null) continue;
+      release(router, instance.address.process, slots);
+    }
+  }
+
+  /** Gives slots to what waits, asks other routers for idle ones, starts processes: called after every change. */
+  function serve(state: FunctionState, cold = false) {
+    let free = freeSlots(state);
+    while (state.waiters.length > 0 && free.total > 0) {
+      const waiter = state.waiters.shift();
+      if (waiter === undefined) break;
+      const instance = free.best;
+      if (instance === null || instance.address === null) break;
+      const available = state.fn.max_concurrency - instance.leased;
+      const slots = leaseSize(available, routers.size, state.waiters.length);
+      instance.leases.set(waiter.router, (instance.leases.get(waiter.router) ?? 0) + slots);
+      instance.leased += slots;
+      instance.lastUsed = now();
+      options.onQueueWait(state.fn, now() - waiter.since);
+      actions.send(waiter.router, { t: 'grant', call: waiter.call, slots, cold, to: instance.address });
+      free = freeSlots(state);
+    }
+    if (state.waiters.length === 0) {
+      waiting.delete(state.fn.id);
+      return;
+    }
+    startMore(state);
+    recallIdle(state);
+  }
+
+  function freeSlots(state: FunctionState): { total: number; best: Instance | null } {
+    let total = 0;
+    let best: Instance | null = null;
+    for (const instance of state.instances) {
+      if (instance.state !== 'live' || instance.stuck) continue;
+      const free = state.fn.max_concurrency - instance.leased;
+      if (free <= 0) continue;
+      total += free;
+      // The fullest first, so that the others become idle and can go.
+      if (best === null || instance.leased > best.leased) best = instance;
+    }
+    return { total, best };
+  }
+
+  function startMore(state: FunctionState) {
+    const counted = [...state.instances].filter((instance) => instance.state !== 'draining');
+    const count = processesToStart(state.fn, {
+      waiting: state.waiters.length,
+      freeSlots: 0,
+      starting: counted.filter((instance) => instance.state === 'starting').length,
+      instances: counted.length,
+    });
+    for (let started = 0; started < count; started++) {
+      if (instances.size >= options.maxInstances) {
+        evictIdle();
+        return;
+      }
+      const instance = newInstance(state.fn);
+      state.instances.add(instance);
+      actions.start(instance);
+    }
+  }
+
+  function newInstance(fn: FunctionMeta): Instance {
+    const instance: Instance = {
+      key: ++lastKey,
+      fn,
+      state: 'starting',
+      address: null,
+      leases: new Map(),
+      leased: 0,
+      running: new Map(),
+      lastUsed: now(),
+      stuck: false,
+      retireReason: null,
+      endBy: Number.POSITIVE_INFINITY,
+    };
+    instances.set(instance.key, instance);
+    return instance;
+  }
+
+  /** The node is full: the process that has been idle longest makes room. */
+  function evictIdle() {
+    let victim: Instance | null = null;
+    for (const instance of instances.values()) {
+      if (instance.state === 'draining') return; // room is being made already
+      if (instance.state !== 'live' || instance.running.size > 0) continue;
+      if (victim === null || instance.lastUsed < victim.lastUsed) victim = instance;
+    }
+    if (victim !== null && now() - victim.lastUsed > 1_000) retire(victim, 'evicted');
+  }
+
+  /** Another router may hold slots that it does not use, or more than its share. */
+  function recallIdle(state: FunctionState) {
+    const held = new Map<number, number>();
+    for (const instance of state.instances) {
+      if (instance.state !== 'live' || instance.stuck) continue;
+      for (const [router, slots] of instance.leases) held.set(router, (held.get(router) ?? 0) + slots);
+    }
+    const wanted = new Map<number, number>();
+    for (const waiter of state.waiters.values())
+      wanted.set(waiter.router, (wanted.get(waiter.router) ?? 0) + 1);
+    let total = 0;
+    for (const slots of held.values()) total += slots;
+    const share = Math.max(
+      1,
+      Math.floor(total / Math.max(1, new Set([...held.keys(), ...wanted.keys()]).size)),
+    );
+    let need = 0;
+    for (const [router, calls] of wanted)
+      need += Math.max(0, Math.min(calls, share - (held.get(router) ?? 0)));
+    for (const [router, slots] of held) {
+      if (need <= 0) return;
+      // A router with nothing waiting may hold idle slots; one that waits itself gives what is above its share.
+      const spare = wanted.has(router) ? Math.max(0, slots - share) : slots;
+      const ask = Math.min(need, spare);
+      if (ask <= 0) continue;
+      need -= ask;
+      actions.send(router, { t: 'recall', functionId: state.fn.id, slots: ask });
+    }
+  }
+
+  /** Deadlines of what waits, of what drains, and of what is idle. Called several times a second. */
+  function tick() {
+    const time = now();
+    for (const state of [...waiting.values()]) {
+      const starting = [...state.instances].some((instance) => instance.state === 'starting');
+      for (let head = state.waiters.peek(); head !== undefined; head = state.waiters.peek()) {
+        // Where a process is being started, the call's own time limit decides instead.
+        const limit = starting ? state.fn.timeout_seconds * 1000 + 1000 : queueWait(state.fn);
+        if (time - head.since < limit) break;
+        state.waiters.shift();
+        const denial = overloaded(state.fn, 'every process was busy');
+        actions.send(head.router, { t: 'deny', call: head.call, denial });
+      }
+      serve(state);
+    }
+    for (const instance of [...instances.values()]) {
+      if (instance.state === 'draining' && instance.address !== null) {
+        if (time >= instance.endBy) actions.end(instance, instance.retireReason ?? 'idle');
+        else endIfDrained(instance);
+      } else if (instance.state === 'live' && instance.running.size === 0) {
+        if (isExpired(instance.lastUsed, time, options.keepAliveMs)) retire(instance, 'idle');
+      }
+    }
+  }
+
+  function denyAll(state: FunctionState, denial: Denial) {
+    for (let waiter = state.waiters.shift(); waiter !== undefined; waiter = state.waiters.shift()) {
+      actions.send(waiter.router, { t: 'deny', call: waiter.call, denial });
+    }
+    waiting.delete(state.fn.id);
+  }
+
+  function overloaded(fn: FunctionMeta, why: string): Denial {
+    return {
+      code: 'OVERLOADED',
+      message: `The function ${fn.name} has no capacity left: ${why}. Try again shortly.`,
+      retryAfter: retryAfter(fn),
+    };
+  }
+
+  return {
+    setFunction,
+    removeFunction,
+    acquire,
+    cancel,
+    release,
+    usage,
+    started,
+    failed,
+    ended,
+    overdue,
+    setStuck,
+    retireProcess,
+    routerUp,
+    routerGone,
+    tick,
+    functions: () => functions.values(),
+    instances: () => instances.values(),
+    instanceOf: (process: number) => byProcess.get(process),
+    queued: () => {
+      let total = 0;
+      for (const state of waiting.values()) total += state.waiters.length;
+      return total;
+    },
+  };
+}
+
+function key(router: number, call: number): string {
+  return `${router} ${call}`;
+}
+
+/** Whether running processes no longer are what the function's record says. */
+function needsNewProcess(before: FunctionMeta, after: FunctionMeta): boolean {
+  return (
+    before.version !== after.version ||
+    before.memory_limit_mb !== after.memory_limit_mb ||
+    before.allow_net !== after.allow_net ||
+    before.allow_env !== after.allow_env ||
+    before.allow_read !== after.allow_read ||
+    before.allow_write !== after.allow_write ||
+    !after.enabled
+  );
+}

@@ -1,0 +1,89 @@
+/** Keeps this node's functions those of the database: loaded at start, told by NOTIFY, polled slowly as the net below. */
+import type { Store } from '../store/main.js';
+import type { FunctionMeta } from '../store/types.js';
+
+export interface FunctionSync {
+  /** A function was changed by this node: resolves when `apply` is done with it. */
+  refresh(functionId: string): Promise<void>;
+  all(): FunctionMeta[];
+  stop(): Promise<void>;
+}
+
+export interface FunctionSyncOptions {
+  store: Store;
+  /** Resolves when the change is served everywhere on this node. */
+  apply(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }): Promise<void>;
+  onError(error: unknown): void;
+}
+
+const POLL_MS = 15_000;
+
+export async function startFunctionSync(options: FunctionSyncOptions): Promise<FunctionSync> {
+  const { store } = options;
+  const known = new Map<string, FunctionMeta>();
+  let seq = '0';
+  let queue = Promise.resolve();
+
+  /** Changes are applied one after another, so that an older one never overtakes a newer. */
+  function inTurn(task: () => Promise<void>): Promise<void> {
+    const done = queue.then(task);
+    queue = done.catch(() => {}); // whoever asked for it hears of the failure
+    return done;
+  }
+
+  async function reload() {
+    const all = await store.functions.all();
+    known.clear();
+    for (const meta of all) known.set(meta.id, meta);
+    await options.apply({ changed: all, removed: [], complete: true });
+  }
+
+  async function one(functionId: string) {
+    const meta = await store.functions.byId(functionId);
+    if (meta === null) {
+      if (!known.delete(functionId)) return;
+      await options.apply({ changed: [], removed: [functionId], complete: false });
+      return;
+    }
+    const before = known.get(functionId);
+    if (
+      before !== undefined &&
+      before.updated_at.getTime() === meta.updated_at.getTime() &&
+      before.version === meta.version
+    ) {
+      return;
+    }
+    known.set(functionId, meta);
+    await options.apply({ changed: [meta], removed: [], complete: false });
+  }
+
+  async function poll() {
+    const since = await store.functions.changedSince(seq);
+    seq = String(since.seq);
+    const changed = since.changed.filter(
+      (meta) => known.get(meta.id)?.updated_at.getTime() !== meta.updated_at.getTime(),
+    );
+    const removed = since.removed.filter((id) => known.delete(id));
+    for (const meta of changed) known.set(meta.id, meta);
+    if (changed.length + removed.length > 0) await options.apply({ changed, removed, complete: false });
+  }
+
+  seq = String((await store.functions.changedSince(seq)).seq);
+  await inTurn(reload);
+  const listening = await store.notifications.listen({
+    onFunction: (id) => void inTurn(() => one(id)).catch(options.onError),
+    // What was changed while the connection was away was not heard of.
+    onReconnect: () => void inTurn(poll).catch(options.onError),
+  });
+  const timer = setInterval(() => void inTurn(poll).catch(() => {}), POLL_MS); // the health check reports an absent database
+
+  return {
+    refresh: (functionId) => inTurn(() => one(functionId)),
+    all: () => [...known.values()],
+    async stop() {
+      clearInterval(timer);
+      await listening.stop();
+      await queue;
+    },
+  };
+}

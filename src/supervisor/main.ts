@@ -1,0 +1,312 @@
+/** The supervisor: the primary process of a node, which owns the Deno processes, the routers and the work by the clock. */
+import type { CodeCache } from '../pool/code_cache.js';
+import { createPool } from '../pool/main.js';
+import type { LogLine } from '../pool/messages.js';
+import type { Prepare } from '../pool/prepare.js';
+import type { DenoProcess } from '../pool/process.js';
+import type { Sandbox } from '../pool/sandbox.js';
+import { createExecutionWriter } from '../store/execution_writer.js';
+import type { Store } from '../store/main.js';
+import type { FunctionMeta } from '../store/types.js';
+import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
+import { signToken } from '../tokens.js';
+import { createClaims } from './claims.js';
+import { createExecutionJoin } from './execution_join.js';
+import { createFleet, type Fleet } from './fleet.js';
+import { type FunctionSync, startFunctionSync } from './function_sync.js';
+import { createLiveLogs } from './live_logs.js';
+import { createNodeMetrics } from './node_metrics.js';
+import type { PrepareSource, RouterConfig, SupervisorMethods, ToSupervisor } from './protocol.js';
+import { type Routers, startRouters } from './routers.js';
+import { environmentOf } from './specification.js';
+import { startUpkeep } from './upkeep.js';
+import { startWatch } from './watch.js';
+
+export interface SupervisorOptions {
+  store: Store;
+  denoPath: string;
+  runnerPath: string;
+  routerEntry: string;
+  runDir: string;
+  sandbox: Sandbox;
+  poolSize: number;
+  routers: number;
+  keepAliveMs: number;
+  maxProcesses: number;
+  code: CodeCache;
+  prepare: Prepare;
+  metrics: ClusterMetrics;
+  routerConfig: Omit<RouterConfig, 'databaseUp'>;
+  /** The node's address as functions reach it. */
+  url: string;
+  region: string;
+  anonKey: string;
+  onError(error: unknown): void;
+}
+
+export interface Supervisor {
+  functions(): FunctionMeta[];
+  /** A function was written by this process itself, as `reload` at start does. */
+  changed(functionId: string): Promise<void>;
+  /** Gathers the newest points of every process of ours. */
+  collectMetrics(): Promise<void>;
+  /** Finishes what is in flight within `seconds`, writes what is buffered, ends every process. */
+  drain(seconds: number): Promise<void>;
+}
+
+const TICK_MS = 50;
+const DATABASE_CHECK_MS = 2_000;
+/** Seconds that a process's own token is good for; half of it later it gets a new one. */
+const TOKEN_LIFE_S = 3_600;
+/** MiB that a Deno process has besides what its function holds. */
+const RUNTIME_MB = 64;
+
+export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
+  const { store, onError } = options;
+  const metrics = createNodeMetrics(options.metrics);
+  let routers: Routers | null = null;
+  let sync: FunctionSync | null = null;
+  let databaseUp = true;
+  let stopping = false;
+
+  const writer = createExecutionWriter(store.sql, { onError });
+  const liveLogs = createLiveLogs((router, message) => routers?.send(router, message));
+  const join = createExecutionJoin({
+    write: writer.add,
+    flushWriter: writer.flush,
+    amend: (id, logs) => store.executions.amend(id, { logs }),
+    onError,
+    now: Date.now,
+  });
+
+  const pool = createPool({
+    denoPath: options.denoPath,
+    runnerPath: options.runnerPath,
+    runDir: options.runDir,
+    sandbox: options.sandbox,
+    size: options.poolSize,
+    onBlank: ({ id, socketPath }) => routers?.broadcast({ t: 'blank', process: id, socketPath }),
+    onSpawned: metrics.spawned,
+    onEnded: (process) =>
+      void process.ended.then((ending) => {
+        metrics.ended(ending.reason);
+        fleet.ended(process.id, ending.reason);
+      }),
+    onError,
+  });
+
+  const processOf = (id: number) => processes.get(id);
+  const processes = new Map<number, DenoProcess>();
+
+  const fleet: Fleet = createFleet({
+    now: Date.now,
+    keepAliveMs: options.keepAliveMs,
+    maxInstances: options.maxProcesses,
+    onQueueWait: metrics.queueWait,
+    actions: {
+      start: (instance) => claims.start(instance),
+      end: (instance, reason) => processOf(instance.address?.process ?? 0)?.kill(reason),
+      isHeld: (instance) => processOf(instance.address?.process ?? 0)?.held ?? false,
+      send: (router, message) => routers?.send(router, message),
+      broadcast: (message) => routers?.broadcast(message),
+    },
+  });
+
+  const claims = createClaims({
+    pool,
+    code: options.code,
+    fleet,
+    loadBundle: (hash) => store.functions.bundle(hash),
+    environment: (fn) =>
+      environmentOf(fn, {
+        url: options.url,
+        region: options.region,
+        anonKey: options.anonKey,
+        token: tokenOf(fn),
+      }),
+    events: (fn) => ({
+      onLog: (id, lines: LogLine[]) => {
+        if (id !== null && !fn.disable_execution_logs) join.onLog(id, lines);
+        liveLogs.onLog(fn.id, id, lines);
+      },
+      onEnd: join.onEnd,
+    }),
+    onClaimed(fn, claimed, tookMs) {
+      processes.set(claimed.process.id, claimed.process);
+      void claimed.process.ended.then(() => processes.delete(claimed.process.id));
+      metrics.claimed(fn, claimed, tookMs);
+    },
+    onError,
+  });
+
+  function tokenOf(fn: FunctionMeta): string {
+    const now = Math.floor(Date.now() / 1000);
+    const { jwtSecret } = options.routerConfig;
+    return signToken(jwtSecret, { role: 'anon', tenant: fn.tenant, iat: now, exp: now + TOKEN_LIFE_S });
+  }
+
+  function renewTokens() {
+    for (const process of processes.values()) {
+      const fn = fleet.instanceOf(process.id)?.fn;
+      if (fn === undefined) continue;
+      const token = tokenOf(fn);
+      process.setEnv({ HEARTH_TOKEN: token, FLUXBASE_TOKEN: token });
+    }
+  }
+
+  const watch = startWatch({
+    live: () => processes.values(),
+    *busy() {
+      for (const instance of fleet.instances()) {
+        const process = processOf(instance.address?.process ?? 0);
+        if (process !== undefined && instance.leased > 0) yield process;
+      }
+    },
+    onSample({ process, memory, cpuMs }) {
+      const fn = fleet.instanceOf(process.id)?.fn;
+      if (fn === undefined) return;
+      metrics.sampled(fn, process.id, memory, cpuMs);
+      // The soft limit: a process over it takes no new calls, and another takes its place.
+      if (memory > (fn.memory_limit_mb + RUNTIME_MB) * 1024 * 1024) fleet.retireProcess(process.id, 'memory');
+    },
+    onStuck: (process, stuck) => fleet.setStuck(process.id, stuck),
+    onError,
+  });
+
+  async function apply(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }) {
+    for (const meta of change.changed) fleet.setFunction(meta);
+    for (const id of change.removed) fleet.removeFunction(id);
+    if (change.complete) {
+      const ids = new Set(change.changed.map((meta) => meta.id));
+      for (const { fn } of [...fleet.functions()]) if (!ids.has(fn.id)) fleet.removeFunction(fn.id);
+    }
+    await routers?.askAll('functions', change, 1_000);
+  }
+
+  async function flush(): Promise<null> {
+    await routers?.askAll('flush', null, 2_000);
+    await join.flush();
+    return null;
+  }
+
+  async function answer(router: number, method: keyof SupervisorMethods, params: unknown): Promise<unknown> {
+    switch (method) {
+      case 'prepare':
+        return await options.prepare(params as PrepareSource);
+      case 'changed':
+        await sync?.refresh(params as string);
+        return null;
+      case 'flush':
+        return await flush();
+      case 'follow': {
+        const { functionId, on } = params as SupervisorMethods['follow']['params'];
+        liveLogs.follow(router, functionId, on);
+        return null;
+      }
+    }
+  }
+
+  function onMessage(router: number, message: Exclude<ToSupervisor, { t: 'request' | 'reply' | 'hello' }>) {
+    switch (message.t) {
+      case 'acquire':
+        fleet.acquire(router, message.functionId, message.call);
+        break;
+      case 'cancel':
+        fleet.cancel(router, message.call);
+        break;
+      case 'release':
+        fleet.release(router, message.process, message.slots);
+        break;
+      case 'usage':
+        for (const [process, running, calls] of message.rows) fleet.usage(router, process, running, calls);
+        break;
+      case 'overdue':
+        fleet.overdue(message.process);
+        break;
+      case 'executions':
+        for (const execution of message.rows) join.onRecord(execution, true);
+        break;
+      case 'metrics':
+        metrics.absorb(router, message.deltas);
+        break;
+      case 'up':
+        break;
+    }
+  }
+
+  sync = await startFunctionSync({ store, apply, onError });
+  const upkeep = await startUpkeep(store, onError);
+  routers = await startRouters({
+    count: options.routers,
+    entry: options.routerEntry,
+    config: () => ({ ...options.routerConfig, databaseUp }),
+    answer,
+    onMessage,
+    async onUp(router) {
+      fleet.routerUp(router.id);
+      metrics.routerUp(router.id);
+      for (const { id, state, socketPath } of pool.processes()) {
+        if (state === 'blank') router.send({ t: 'blank', process: id, socketPath });
+      }
+      await router.ask('functions', { changed: sync?.all() ?? [], removed: [], complete: true });
+    },
+    onGone(router) {
+      fleet.routerGone(router);
+      liveLogs.routerGone(router);
+      metrics.routerGone(router, stopping);
+    },
+    onError,
+  });
+
+  async function checkDatabase() {
+    const up = await store.ping().then(
+      () => true,
+      () => false,
+    );
+    if (up !== databaseUp)
+      onError(new Error(up ? 'the database answers again' : 'the database does not answer'));
+    databaseUp = up;
+    routers?.broadcast({ t: 'database', up });
+  }
+
+  const timers = [
+    setInterval(() => {
+      fleet.tick();
+      join.tick(Date.now());
+    }, TICK_MS),
+    setInterval(renewTokens, (TOKEN_LIFE_S / 2) * 1000),
+    setInterval(() => void checkDatabase(), DATABASE_CHECK_MS),
+  ];
+
+  async function collectMetrics() {
+    metrics.gauges({
+      pool: pool.counts(),
+      instances: fleet.instances(),
+      queued: fleet.functions(),
+      code: options.code.stats(),
+      writer: writer.stats(),
+    });
+    for (const [router, deltas] of (await routers?.askAll('metrics', null, 900)) ?? [])
+      metrics.absorb(router, deltas);
+  }
+
+  return {
+    functions: () => sync?.all() ?? [],
+    changed: async (functionId) => {
+      await sync?.refresh(functionId);
+    },
+    collectMetrics,
+    async drain(seconds) {
+      stopping = true;
+      await routers?.drain(seconds);
+      await join.flush().catch(onError);
+      for (const timer of timers) clearInterval(timer);
+      watch.stop();
+      upkeep.stop();
+      await pool.stop();
+      await join.flush().catch(onError);
+      await sync?.stop();
+      await writer.stop();
+    },
+  };
+}

@@ -1,0 +1,113 @@
+/** The supervisor's own instruments, and the routers' points, in the node's one set of metrics. */
+
+import { memoryClass } from '../pool/blanks.js';
+import type { Claimed } from '../pool/main.js';
+import type { FunctionMeta } from '../store/types.js';
+import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
+import type { Delta } from '../telemetry/delta.js';
+import { createInstruments } from '../telemetry/instruments.js';
+import { watchProcess } from '../telemetry/process_watch.js';
+import { createRecorder } from '../telemetry/recorder.js';
+import type { Instance } from './fleet.js';
+
+export interface NodeState {
+  pool: { kind: { memoryMb: number }; ready: number; starting: number }[];
+  instances: Iterable<Instance>;
+  queued: Iterable<{ fn: FunctionMeta; waiters: { length: number } }>;
+  code: { hits: number; misses: number; bytes: number; evictions: number };
+  writer: { buffered: number; written: number; dropped: number };
+}
+
+const SUPERVISOR = 'supervisor';
+
+export function createNodeMetrics(cluster: ClusterMetrics) {
+  const recorder = createRecorder();
+  const instruments = createInstruments(recorder);
+  const watch = watchProcess(instruments);
+  /** Router id → a name that its successor takes over. */
+  const names = new Map<number, string>();
+  const cpu = new Map<number, number>();
+  const counted = { hits: 0, misses: 0, evictions: 0, written: 0, dropped: 0 };
+
+  /** Series that have been shown: they go to 0 rather than stay at their last value. */
+  const shown = new Set<string>();
+  const queuedBefore = new Set<string>();
+
+  const attributesOf = (fn: FunctionMeta) => ({ 'hearth.tenant': fn.tenant, 'faas.name': fn.name });
+
+  return {
+    spawned: (ms: number) =>
+      instruments.poolSpawnDuration.with({ 'hearth.memory_class': 128 }).record(ms / 1000),
+    ended: (reason: string) => instruments.poolEnded.with({ 'hearth.reason': reason }).add(1),
+    queueWait: (fn: FunctionMeta, ms: number) =>
+      instruments.queueWait.with(attributesOf(fn)).record(ms / 1000),
+    claimed(fn: FunctionMeta, claimed: Claimed, tookMs: number) {
+      instruments.poolClaimDuration
+        .with({ 'hearth.memory_class': memoryClass(fn.memory_limit_mb) })
+        .record(tookMs / 1000);
+      instruments.initDuration.with(attributesOf(fn)).record(claimed.took.importMs / 1000);
+      void claimed.process.ended.then(() => cpu.delete(claimed.process.id));
+    },
+    sampled(fn: FunctionMeta, process: number, memory: number, cpuMs: number) {
+      instruments.memoryUsage.with(attributesOf(fn)).record(memory);
+      const before = cpu.get(process);
+      cpu.set(process, cpuMs);
+      if (before !== undefined)
+        instruments.cpuUsage.with(attributesOf(fn)).record(Math.max(0, cpuMs - before) / 1000);
+    },
+    routerUp(router: number) {
+      const taken = new Set(names.values());
+      for (let n = 1; ; n++) {
+        const name = `router-${n}`;
+        if (taken.has(name)) continue;
+        names.set(router, name);
+        return;
+      }
+    },
+    routerGone(router: number, expected: boolean) {
+      const name = names.get(router);
+      names.delete(router);
+      if (name !== undefined) cluster.forget(name);
+      if (!expected) instruments.routerRestarts.with({}).add(1);
+    },
+    absorb(router: number, deltas: Delta[]) {
+      const name = names.get(router);
+      if (name !== undefined) cluster.absorb(name, deltas);
+    },
+    /** Sets what is counted rather than recorded, and hands over the supervisor's own points. */
+    gauges(state: NodeState) {
+      const live = new Map<string, number>();
+      for (const instance of state.instances) {
+        const key = `${instance.state} ${memoryClass(instance.fn.memory_limit_mb)}`;
+        live.set(key, (live.get(key) ?? 0) + 1);
+      }
+      for (const { kind, ready, starting } of state.pool) {
+        live.set(`blank ${kind.memoryMb}`, (live.get(`blank ${kind.memoryMb}`) ?? 0) + ready);
+        live.set(`spawning ${kind.memoryMb}`, (live.get(`spawning ${kind.memoryMb}`) ?? 0) + starting);
+      }
+      for (const key of live.keys()) shown.add(key);
+      for (const key of shown) {
+        const [name = '', size = ''] = key.split(' ');
+        instruments.poolProcesses
+          .with({ 'hearth.state': name, 'hearth.memory_class': Number(size) })
+          .set(live.get(key) ?? 0);
+      }
+      for (const { fn, waiters } of state.queued) {
+        if (waiters.length > 0 || queuedBefore.has(fn.id))
+          instruments.queueLength.with(attributesOf(fn)).set(waiters.length);
+        if (waiters.length > 0) queuedBefore.add(fn.id);
+        else queuedBefore.delete(fn.id);
+      }
+      instruments.codeCacheHits.with({}).add(state.code.hits - counted.hits);
+      instruments.codeCacheMisses.with({}).add(state.code.misses - counted.misses);
+      instruments.codeCacheEvictions.with({}).add(state.code.evictions - counted.evictions);
+      instruments.codeCacheBytes.with({}).set(state.code.bytes);
+      instruments.executionsBuffered.with({}).set(state.writer.buffered);
+      instruments.executionsWritten.with({}).add(state.writer.written - counted.written);
+      instruments.executionsDropped.with({}).add(state.writer.dropped - counted.dropped);
+      Object.assign(counted, state.code, state.writer);
+      watch.sample();
+      cluster.absorb(SUPERVISOR, recorder.drain());
+    },
+  };
+}

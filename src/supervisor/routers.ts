@@ -1,0 +1,192 @@
+/** The router processes: forked, spoken to, and forked again at once when one dies. */
+import cluster, { type Worker } from 'node:cluster';
+import { createServer } from 'node:net';
+import { messageOf, StartError } from '../errors.js';
+import type { RouterConfig, RouterMethods, SupervisorMethods, ToRouter, ToSupervisor } from './protocol.js';
+import { createRpc, type Rpc } from './rpc.js';
+
+export interface RoutersOptions {
+  count: number;
+  /** The file that a router process runs. */
+  entry: string;
+  config(): RouterConfig;
+  answer(router: number, method: keyof SupervisorMethods, params: unknown): unknown;
+  onMessage(router: number, message: Exclude<ToSupervisor, { t: 'request' | 'reply' | 'hello' }>): void;
+  /** It can be told things, and does not listen yet. */
+  onUp(router: NewRouter): Promise<void>;
+  onGone(router: number): void;
+  onError(error: unknown): void;
+}
+
+/** A router that has just been forked. */
+export interface NewRouter extends Pick<RouterLink, 'ask'> {
+  id: number;
+  send(message: ToRouter): void;
+}
+
+interface RouterLink {
+  ask<M extends keyof RouterMethods>(method: M, params: RouterMethods[M]['params']): Promise<RouterMethods[M]['value']>;
+}
+
+export interface Routers {
+  send(router: number, message: ToRouter): void;
+  broadcast(message: ToRouter): void;
+  ask<M extends keyof RouterMethods>(
+    router: number,
+    method: M,
+    params: RouterMethods[M]['params'],
+    timeoutMs?: number,
+  ): Promise<RouterMethods[M]['value']>;
+  /** Asks every router that is up; one that dies or takes too long is left out. */
+  askAll<M extends keyof RouterMethods>(
+    method: M,
+    params: RouterMethods[M]['params'],
+    timeoutMs?: number,
+  ): Promise<Map<number, RouterMethods[M]['value']>>;
+  ids(): number[];
+  /** Drains all: resolves when every router has ended. */
+  drain(seconds: number): Promise<void>;
+}
+
+/** A router that dies so soon after its fork is forked again only after this long, in ms. */
+const RESTART_PAUSE_MS = 1_000;
+/** ms beyond the drain's own limit before a router is killed. */
+const DRAIN_GRACE_MS = 5_000;
+
+interface RunningRouter {
+  worker: Worker;
+  rpc: Rpc;
+  up: boolean;
+  forkedAt: number;
+}
+
+/** Forks all; resolves when each listens. */
+export async function startRouters(options: RoutersOptions): Promise<Routers> {
+  const routers = new Map<number, RunningRouter>();
+  let stopping = false;
+  cluster.setupPrimary({ exec: options.entry, args: [], serialization: 'advanced' });
+
+  function fork(): Promise<void> {
+    const worker = cluster.fork();
+    const { id } = worker;
+    const post = (message: unknown) => {
+      // A worker that has just died is noticed by 'exit'; what was for it is lost with it.
+      if (worker.isConnected()) worker.send(message as ToRouter, () => {});
+    };
+    const rpc = createRpc(post, (method, params) =>
+      options.answer(id, method as keyof SupervisorMethods, params),
+    );
+    const router: RunningRouter = { worker, rpc, up: false, forkedAt: Date.now() };
+    routers.set(id, router);
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: ToSupervisor) => {
+        switch (message.t) {
+          case 'request':
+          case 'reply':
+            rpc.handle(message);
+            break;
+          case 'hello':
+            post({ t: 'config', config: options.config() });
+            router.up = true;
+            options.onUp({ id, send: post, ask: (method, params) => rpc.request(method, params) as never }).catch(options.onError);
+            break;
+          case 'up':
+            resolve();
+            break;
+          default:
+            options.onMessage(id, message);
+        }
+      });
+      worker.on('error', options.onError);
+      worker.on('exit', () => {
+        routers.delete(id);
+        rpc.close();
+        options.onGone(id);
+        reject(new StartError('a router process ended while it started'));
+        if (stopping) return;
+        const pause = Date.now() - router.forkedAt < RESTART_PAUSE_MS ? RESTART_PAUSE_MS : 0;
+        setTimeout(() => {
+          if (!stopping) fork().catch(options.onError);
+        }, pause);
+      });
+    });
+  }
+
+  await Promise.all(Array.from({ length: options.count }, fork));
+
+  return {
+    send(router, message) {
+      const { worker } = routers.get(router) ?? {};
+      if (worker?.isConnected()) worker.send(message, () => {});
+    },
+    broadcast(message) {
+      for (const { worker } of routers.values()) if (worker.isConnected()) worker.send(message, () => {});
+    },
+    ask(router, method, params, timeoutMs) {
+      const known = routers.get(router);
+      if (known === undefined) return Promise.reject(new Error('that router is gone'));
+      return known.rpc.request(method, params, timeoutMs) as never;
+    },
+    async askAll(method, params, timeoutMs) {
+      const answers = new Map();
+      await Promise.all(
+        [...routers].map(async ([id, router]) => {
+          if (!router.up) return;
+          try {
+            answers.set(id, await router.rpc.request(method, params, timeoutMs));
+          } catch (error) {
+            if (router.worker.isConnected()) options.onError(new Error(`router ${id}: ${messageOf(error)}`));
+          }
+        }),
+      );
+      return answers;
+    },
+    ids: () => [...routers.keys()],
+    async drain(seconds) {
+      stopping = true;
+      await Promise.all(
+        [...routers.values()].map(
+          ({ worker }) =>
+            new Promise<void>((resolve) => {
+              const timer = setTimeout(() => worker.process.kill('SIGKILL'), seconds * 1000 + DRAIN_GRACE_MS);
+              worker.once('exit', () => {
+                clearTimeout(timer);
+                resolve();
+              });
+              if (worker.isConnected()) worker.send({ t: 'drain', seconds } satisfies ToRouter, () => {});
+              else worker.process.kill('SIGKILL');
+            }),
+        ),
+      );
+    },
+  };
+}
+
+/** The port to listen on, free at this moment; 0 becomes a real one, so that each router gets the same. */
+export async function reservePort(host: string, port: number, setting: string): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new StartError(explain(error, host, port, setting))),
+    );
+    server.listen({ host, port, exclusive: true }, () => {
+      const address = server.address();
+      const found = typeof address === 'object' && address !== null ? address.port : port;
+      server.close(() => resolve(found));
+    });
+  });
+}
+
+function explain(error: NodeJS.ErrnoException, host: string, port: number, setting: string): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `${host}:${port} is in use by another program: set ${setting} to a free port, or to 0`;
+    case 'EACCES':
+      return `this user may not listen on ${host}:${port}: set ${setting} to a port of 1024 or more`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${host} is no address of this machine: set HEARTH_HOST to one`;
+    default:
+      return `cannot listen on ${host}:${port}: ${error.message}`;
+  }
+}

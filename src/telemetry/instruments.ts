@@ -1,0 +1,220 @@
+/** Every instrument of Hearth, with the names, units and attributes of the OpenTelemetry conventions where they have one. */
+import type { Definition, HistogramDefinition } from './delta.js';
+import type { Recorder } from './recorder.js';
+
+/** The well-known values of `faas.trigger`. */
+export type FaasTrigger = 'http' | 'timer' | 'datasource' | 'other';
+/** How an execution ended, as its record says it. */
+export type Outcome = 'success' | 'error' | 'timeout' | 'cancelled';
+
+export type FunctionAttributes = { 'hearth.tenant': string; 'faas.name': string };
+export type InvocationAttributes = FunctionAttributes & { 'faas.trigger': FaasTrigger };
+export type InvokeDurationAttributes = InvocationAttributes & { 'hearth.outcome': Outcome };
+export type RequestAttributes = {
+  /** From `httpMethod`. */
+  'http.request.method': string;
+  'url.scheme': 'http' | 'https';
+  'http.response.status_code': number;
+  /** A route's template, never a path that a caller chose. */
+  'http.route': string;
+};
+/** Memory class in MiB. */
+export type MemoryClassAttributes = { 'hearth.memory_class': number };
+export type ProcessesAttributes = MemoryClassAttributes & { 'hearth.state': string };
+/** One of a fixed list of words, such as `idle`, `timeout`, `crash`, `memory`. */
+export type EndedAttributes = { 'hearth.reason': string };
+/** `with({})`: an instrument of one series. */
+export type NoAttributes = Record<never, never>;
+
+/**
+ * The bounds that the conventions ask for (5 ms to 10 s), with finer ones below for warm calls and coarser ones
+ * above for functions that may run for 300 s.
+ */
+const CALL_SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60,
+  120, 300,
+];
+const PROCESS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const CPU_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const MEMORY_BYTES = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024].map((mib) => mib * 1024 * 1024);
+
+function define(name: string, unit: string, description: string): Definition {
+  return { name, unit, description };
+}
+
+function perProcess(name: string, unit: string, description: string): Definition {
+  return { name, unit, description, perProcess: true };
+}
+
+function distribution(
+  name: string,
+  unit: string,
+  bounds: readonly number[],
+  description: string,
+): HistogramDefinition {
+  return { name, unit, description, bounds };
+}
+
+export type Instruments = ReturnType<typeof createInstruments>;
+
+/** Defines all instruments on a recorder: once per recorder. What each means to a reader: docs/metrics.md. */
+export function createInstruments(recorder: Recorder) {
+  return {
+    invocations: recorder.counter<InvocationAttributes>(
+      define('faas.invocations', '{invocation}', 'Invocations that succeeded'),
+    ),
+    errors: recorder.counter<InvocationAttributes>(
+      define('faas.errors', '{error}', 'Invocations that ended in an error'),
+    ),
+    timeouts: recorder.counter<InvocationAttributes>(
+      define('faas.timeouts', '{timeout}', 'Invocations that ran into their timeout'),
+    ),
+    invokeDuration: recorder.histogram<InvokeDurationAttributes>(
+      distribution('faas.invoke_duration', 's', CALL_SECONDS, "Duration of the function's own work"),
+    ),
+    coldStarts: recorder.counter<FunctionAttributes>(
+      define('faas.coldstarts', '{coldstart}', 'Invocations that had to wait for a process'),
+    ),
+    initDuration: recorder.histogram<FunctionAttributes>(
+      distribution(
+        'faas.init_duration',
+        's',
+        PROCESS_SECONDS,
+        "Duration of loading a function's code in its process",
+      ),
+    ),
+    memoryUsage: recorder.histogram<FunctionAttributes>(
+      distribution(
+        'faas.mem_usage',
+        'By',
+        MEMORY_BYTES,
+        "Resident memory of a function's process, at each sample",
+      ),
+    ),
+    cpuUsage: recorder.histogram<FunctionAttributes>(
+      distribution(
+        'faas.cpu_usage',
+        's',
+        CPU_SECONDS,
+        "CPU time of a function's process between two samples",
+      ),
+    ),
+
+    requestDuration: recorder.histogram<RequestAttributes>(
+      distribution('http.server.request.duration', 's', CALL_SECONDS, 'Duration of HTTP server requests'),
+    ),
+
+    poolProcesses: recorder.gauge<ProcessesAttributes>(
+      define('hearth.pool.processes', '{process}', 'Deno processes that exist now'),
+    ),
+    poolSpawnDuration: recorder.histogram<MemoryClassAttributes>(
+      distribution(
+        'hearth.pool.spawn.duration',
+        's',
+        PROCESS_SECONDS,
+        'From the spawn of a process to its being ready',
+      ),
+    ),
+    poolClaimDuration: recorder.histogram<MemoryClassAttributes>(
+      distribution(
+        'hearth.pool.claim.duration',
+        's',
+        PROCESS_SECONDS,
+        'From asking for a process to having it specialised',
+      ),
+    ),
+    poolEnded: recorder.counter<EndedAttributes>(
+      define('hearth.pool.ended', '{process}', 'Deno processes that ended'),
+    ),
+
+    queueLength: recorder.gauge<FunctionAttributes>(
+      define('hearth.queue.length', '{request}', 'Requests that wait for a slot now'),
+    ),
+    queueWait: recorder.histogram<FunctionAttributes>(
+      distribution('hearth.queue.wait', 's', CALL_SECONDS, 'How long requests waited for a slot'),
+    ),
+
+    executionsBuffered: recorder.gauge<NoAttributes>(
+      define(
+        'hearth.executions.buffered',
+        '{execution}',
+        'Executions that are not yet written to the database',
+      ),
+    ),
+    executionsWritten: recorder.counter<NoAttributes>(
+      define('hearth.executions.written', '{execution}', 'Executions written to the database'),
+    ),
+    executionsDropped: recorder.counter<NoAttributes>(
+      define('hearth.executions.dropped', '{execution}', 'Executions lost because the buffer was full'),
+    ),
+
+    codeCacheHits: recorder.counter<NoAttributes>(
+      define('hearth.code_cache.hits', '{lookup}', 'Look-ups of prepared code that found it on disk'),
+    ),
+    codeCacheMisses: recorder.counter<NoAttributes>(
+      define('hearth.code_cache.misses', '{lookup}', 'Look-ups of prepared code that had to fetch it'),
+    ),
+    codeCacheBytes: recorder.gauge<NoAttributes>(
+      define('hearth.code_cache.bytes', 'By', 'Size of the code cache on disk'),
+    ),
+    codeCacheEvictions: recorder.counter<NoAttributes>(
+      define(
+        'hearth.code_cache.evictions',
+        '{entry}',
+        'Entries removed from the code cache to stay within its size',
+      ),
+    ),
+
+    routerRestarts: recorder.counter<NoAttributes>(
+      define('hearth.router.restarts', '{restart}', 'Routers that died and were forked again'),
+    ),
+
+    eventLoopDelayP50: recorder.gauge<NoAttributes>(
+      perProcess('nodejs.eventloop.delay.p50', 's', 'Event loop median delay'),
+    ),
+    eventLoopDelayP99: recorder.gauge<NoAttributes>(
+      perProcess('nodejs.eventloop.delay.p99', 's', 'Event loop 99 percentile delay'),
+    ),
+    eventLoopDelayMax: recorder.gauge<NoAttributes>(
+      perProcess('nodejs.eventloop.delay.max', 's', 'Event loop maximum delay'),
+    ),
+    eventLoopUtilization: recorder.gauge<NoAttributes>(
+      perProcess('nodejs.eventloop.utilization', '1', 'Event loop utilization'),
+    ),
+    processMemory: recorder.gauge<NoAttributes>(
+      perProcess('process.memory.usage', 'By', 'Resident memory of a process of the node'),
+    ),
+  };
+}
+
+/** What an execution's trigger is called in the convention (`faas.trigger`). */
+export function faasTrigger(trigger: 'http' | 'invoke' | 'cron' | 'database' | 'async'): FaasTrigger {
+  switch (trigger) {
+    case 'http':
+    case 'invoke':
+      return 'http';
+    case 'cron':
+      return 'timer';
+    case 'database':
+      return 'datasource';
+    case 'async':
+      return 'other';
+  }
+}
+
+const METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'CONNECT',
+  'OPTIONS',
+  'TRACE',
+  'PATCH',
+]);
+
+/** `http.request.method`: a method of RFC 9110 or PATCH, and `_OTHER` for what a caller made up (the HTTP conventions). */
+export function httpMethod(method: string): string {
+  return METHODS.has(method) ? method : '_OTHER';
+}

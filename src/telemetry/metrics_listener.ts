@@ -1,0 +1,117 @@
+/** The operations listener: GET /metrics, and nothing else. */
+import { randomUUID } from 'node:crypto';
+import { createServer, type ServerResponse } from 'node:http';
+import { isIPv6 } from 'node:net';
+import { type ErrorCode, messageOf, StartError } from '../errors.js';
+import { PAGE_TYPE } from './prometheus_page.js';
+
+const PATH = '/metrics';
+/** A handful of Prometheus servers need one each. */
+const MAX_CONNECTIONS = 64;
+/** How long stop() lets a page that is being sent go on, in ms. */
+const CLOSE_MS = 2000;
+
+export interface MetricsListener {
+  /** Where the page is, such as `http://127.0.0.1:9464/metrics`. */
+  url: string;
+  /** Takes no more requests, and lets the pages being sent finish for at most 2 s. */
+  stop(): Promise<void>;
+}
+
+export interface MetricsListenerOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  /** Makes the page. Requests that come while it is being made share it. */
+  page: () => Promise<string>;
+  onError: (error: unknown) => void;
+}
+
+/** Throws StartError when the address cannot be had. */
+export async function listenForScrapes(options: MetricsListenerOptions): Promise<MetricsListener> {
+  const { host, port, page, onError } = options;
+  let making: Promise<string> | undefined;
+  let stopping = false;
+
+  const server = createServer((request, response) => {
+    if (stopping) response.setHeader('connection', 'close');
+    if (pathOf(request.url) !== PATH) {
+      sendError(response, 404, 'NOT_FOUND', `There is nothing here; the metrics are at ${PATH}.`);
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      sendError(response, 405, 'INVALID_REQUEST', `${PATH} can only be read (GET).`);
+    } else {
+      making ??= page().finally(() => {
+        making = undefined;
+      });
+      making.then(
+        (text) => {
+          if (stopping) response.setHeader('connection', 'close');
+          response.writeHead(200, {
+            'content-type': PAGE_TYPE,
+            'content-length': Buffer.byteLength(text),
+            'cache-control': 'no-store',
+          });
+          response.end(text);
+        },
+        (error: unknown) => {
+          onError(error);
+          sendError(response, 500, 'INTERNAL', 'The metrics could not be collected.');
+        },
+      );
+    }
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(startError(error, host, port)));
+    server.listen(port, host, resolve);
+  });
+  server.removeAllListeners('error');
+  server.on('error', onError);
+
+  return {
+    url: urlOf(server.address(), host),
+    async stop() {
+      stopping = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function pathOf(url: string | undefined): string {
+  return (url ?? '').split('?', 1)[0] ?? '';
+}
+
+function sendError(response: ServerResponse, status: number, code: ErrorCode, error: string): void {
+  const body = JSON.stringify({ error, code, request_id: randomUUID() });
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+function startError(error: NodeJS.ErrnoException, host: string, port: number): StartError {
+  const reason =
+    error.code === 'EADDRINUSE'
+      ? 'is already in use'
+      : error.code === 'EACCES'
+        ? 'may not be used by this user'
+        : `cannot be listened on (${messageOf(error)})`;
+  return new StartError(
+    `Port ${port} of ${host} for the metrics ${reason}: set HEARTH_METRICS_PORT to another port, to 0 for any free one, or to off.`,
+    { cause: error },
+  );
+}
+
+/** A listener on every address is reached at the loopback one. */
+function urlOf(address: ReturnType<ReturnType<typeof createServer>['address']>, host: string): string {
+  if (address === null || typeof address === 'string') throw new Error('The metrics listener has no port.');
+  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${isIPv6(name) ? `[${name}]` : name}:${address.port}${PATH}`;
+}
