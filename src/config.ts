@@ -44,6 +44,7 @@ const Settings = z.object({
     })
     .transform((value) => value.toLowerCase())
     .optional(),
+  HEARTH_REGION: z.string().min(1).max(64).default('local'),
   HEARTH_JWT_SECRET: secret(16).optional(),
   HEARTH_ADMIN_KEY: secret(16).optional(),
   HEARTH_SANDBOX: z
@@ -68,6 +69,8 @@ export interface Config {
   /** Absolute. */
   functionsDir: string;
   domain: string | null;
+  /** Told to functions as HEARTH_EXECUTION_REGION. */
+  region: string;
   jwtSecret: string | null;
   adminKey: string | null;
   sandbox: 'auto' | 'bwrap' | 'permissions';
@@ -105,6 +108,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     poolSize: settings.HEARTH_POOL_SIZE,
     functionsDir: resolve(settings.HEARTH_FUNCTIONS_DIR),
     domain: settings.HEARTH_DOMAIN ?? null,
+    region: settings.HEARTH_REGION,
     jwtSecret: settings.HEARTH_JWT_SECRET ?? null,
     adminKey: settings.HEARTH_ADMIN_KEY ?? null,
     sandbox: settings.HEARTH_SANDBOX,

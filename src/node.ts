@@ -1,6 +1,6 @@
 /** What a node starts, in this order, and stops in the reverse. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,6 @@ import { credentialsPath, readKeys, writeCredentials } from './supervisor/creden
 import { startSupervisor } from './supervisor/main.js';
 import { reservePort } from './supervisor/routers.js';
 import { createClusterMetrics } from './telemetry/cluster_metrics.js';
-import { startTelemetry } from './telemetry/main.js';
 
 export interface Node {
   /** Resolves when it serves; rejects with what keeps it from starting. */
@@ -48,7 +47,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
     const output = createStartOutput(process.stdout, process.cwd());
     const here = dirname(fileURLToPath(import.meta.url));
     const version = await packageVersion(here);
-    const region = env.HEARTH_REGION ?? 'local';
+    const telemetryModule = import('./telemetry/main.js'); // the SDK takes long to load, and nothing waits for it
     const denoPath = findDeno();
     await makeDataDir(config.dataDir);
     const port = await reservePort(config.host, config.port, 'HEARTH_PORT');
@@ -87,7 +86,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
         tenant: 'default',
         changed: async () => {}, // nothing serves yet
       });
-    const loaded = await reload();
+    const loading = reload();
     const supervisor = await startSupervisor({
       store,
       denoPath,
@@ -100,6 +99,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
       keepAliveMs: config.keepAliveMs,
       maxProcesses: config.maxProcesses,
       code,
+      filesLoaded: loading,
       prepare,
       metrics,
       routerConfig: {
@@ -114,12 +114,13 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
         version,
       },
       url,
-      region,
+      region: config.region,
       anonKey: keys.anon_key,
       onError: warn,
     });
     releasers.push(() => supervisor.drain(config.drainSeconds));
 
+    const { startTelemetry } = await telemetryModule;
     const telemetry = await startTelemetry({
       version,
       instanceId: randomUUID(),
@@ -143,8 +144,11 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
       url,
       metricsUrl: telemetry.metricsUrl,
       credentialsPath: credentialsPath(config.dataDir),
-      functions: supervisor.functions().map((fn) => fn.name).sort(),
-      failed: loaded.errors,
+      functions: supervisor
+        .functions()
+        .map((fn) => fn.name)
+        .sort(),
+      failed: (await loading).errors,
       routers: config.routers,
       poolSize: config.poolSize,
       database: config.databaseUrl === null ? 'PostgreSQL, embedded' : 'PostgreSQL at DATABASE_URL',
@@ -188,7 +192,8 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
 }
 
 function warn(problem: unknown): void {
-  const cause = problem instanceof Error && problem.cause instanceof Error ? `: ${problem.cause.message}` : '';
+  const cause =
+    problem instanceof Error && problem.cause instanceof Error ? `: ${problem.cause.message}` : '';
   process.stderr.write(`hearth: ${typeof problem === 'string' ? problem : messageOf(problem)}${cause}\n`);
 }
 
@@ -197,7 +202,9 @@ async function sandboxFor(config: Config, launch: { denoPath: string; runnerPath
   for (const part of ['code', 'run']) await mkdir(join(dir, part), { recursive: true });
   const sandbox = await chooseSandbox(config.sandbox, findTools(config.path), { ...launch, dir });
   if (sandbox === null) {
-    throw new StartError('HEARTH_SANDBOX asks for bwrap, which does not work here: install bubblewrap, or set it to auto');
+    throw new StartError(
+      'HEARTH_SANDBOX asks for bwrap, which does not work here: install bubblewrap, or set it to auto',
+    );
   }
   return sandbox;
 }
@@ -205,12 +212,15 @@ async function sandboxFor(config: Config, launch: { denoPath: string; runnerPath
 async function makeDataDir(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
+    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new StartError(`the data directory ${path} cannot be made: ${messageOf(error)} (HEARTH_DATA_DIR)`);
+    throw new StartError(`the data directory ${path} cannot be used: ${messageOf(error)} (HEARTH_DATA_DIR)`);
   }
 }
 
 async function packageVersion(here: string): Promise<string> {
-  const { version } = JSON.parse(await readFile(join(here, '../package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(await readFile(join(here, '../package.json'), 'utf8')) as {
+    version: string;
+  };
   return version;
 }

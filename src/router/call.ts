@@ -31,9 +31,7 @@ export interface Running {
   cutOff(): void;
 }
 
-export interface CallRequest {
-  incoming: IncomingMessage;
-  outgoing: ServerResponse;
+export interface CallDescription {
   fn: FunctionMeta;
   series: CallSeries;
   trigger: TriggerType;
@@ -51,101 +49,112 @@ export interface CallRequest {
 /** ms to wait for the supervisor to say why a process ended. */
 const VERDICT_MS = 2_000;
 const MAX_ATTEMPTS = 3;
+const SMALL_BODY_BYTES = 8 * 1024;
 const BROKEN_OFF = 'The answer broke off: its stream failed, or the process ended.';
 /** Bytes of a function's error that are read. */
 const MAX_ERROR_BYTES = 256 * 1024;
 
 export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
-  readonly #context: CallContext;
-  readonly #request: CallRequest;
-  readonly #start: number;
-  readonly #startedAt: number;
-  #deadline: number;
-  #slot: Slot | null = null;
-  #waiting = 0;
-  #body: RequestBody | null = null;
-  #abort: (() => void) | null = null;
-  #resume: (() => void) | null = null;
-  #attempts = 0;
-  #over = false;
-  #cold = false;
-  #statusCode: number | null = null;
+  private readonly context: CallContext;
+  private readonly request: CallDescription;
+  private readonly incoming: IncomingMessage;
+  private readonly outgoing: ServerResponse;
+  private readonly began: number;
+  private readonly startedAt: number;
+  private deadline: number;
+  private slot: Slot | null = null;
+  private waiting = 0;
+  private body: RequestBody | null = null;
+  private abort: (() => void) | null = null;
+  private resume: (() => void) | null = null;
+  private attempts = 0;
+  private over = false;
+  private cold = false;
+  private statusCode: number | null = null;
   /** `d`one, `m`ore to come, `e`rror, or nothing known. */
-  #kind = '';
-  #cpuMs: number | null = null;
-  #errorBody: Buffer[] | null = null;
-  #errorBytes = 0;
-  #result: ResultText | null = null;
+  private kind = '';
+  private cpuMs: number | null = null;
+  private errorBody: Buffer[] | null = null;
+  private errorBytes = 0;
+  private result: ResultText | null = null;
   /** Bytes of the body that are still to come, where its length is known. */
-  #left = -1;
-  #last: Buffer | null = null;
-  #version: number;
-  #stopAsking: (() => void) | null = null;
+  private left = -1;
+  private last: Buffer | null = null;
+  private version: number;
+  private stopAsking: (() => void) | null = null;
 
-  constructor(context: CallContext, request: CallRequest) {
-    this.#context = context;
-    this.#request = request;
-    this.#version = request.fn.version;
-    this.#start = performance.now();
-    this.#startedAt = context.now();
-    this.#deadline = this.#startedAt + request.fn.timeout_seconds * 1000;
+  constructor(
+    context: CallContext,
+    request: CallDescription,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ) {
+    this.context = context;
+    this.request = request;
+    this.incoming = incoming;
+    this.outgoing = outgoing;
+    this.version = request.fn.version;
+    this.began = performance.now();
+    this.startedAt = context.now();
+    this.deadline = this.startedAt + request.fn.timeout_seconds * 1000;
     context.running.add(this);
-    request.outgoing.on('close', () => this.#clientGone());
+    outgoing.on('close', () => this.clientGone());
   }
 
   /** Takes a slot, or waits for one. */
   start(): void {
-    this.#attempts++;
-    const { fn } = this.#request;
-    const slot = this.#context.leases.take(fn.id, fn.version);
+    this.attempts++;
+    const { fn } = this.request;
+    const slot = this.context.leases.take(fn.id, fn.version);
     if (slot !== null) this.onSlot(slot);
-    else this.#waiting = this.#context.leases.wait(fn.id, this);
+    else this.waiting = this.context.leases.wait(fn.id, this);
   }
 
   onSlot(slot: Slot): void {
-    this.#waiting = 0;
-    this.#slot = slot;
-    this.#cold ||= slot.cold;
-    this.#version = slot.lease.address.version;
-    if (this.#over) return this.#leave(true);
+    this.waiting = 0;
+    this.slot = slot;
+    this.cold ||= slot.cold;
+    this.version = slot.lease.address.version;
+    if (this.over) return this.leave(true);
     // Waiting for capacity does not count as the function's own time.
-    this.#deadline = this.#context.now() + this.#request.fn.timeout_seconds * 1000;
-    this.#body ??= createBody(this.#request.incoming, this.#request.hasBody);
+    this.deadline = this.context.now() + this.request.fn.timeout_seconds * 1000;
+    this.body ??= createBody(this.incoming, this.request.hasBody);
     slot.client.dispatch(
       {
-        path: this.#request.url,
-        method: this.#request.incoming.method as Dispatcher.HttpMethod,
-        headers: this.#request.headers,
-        body: this.#body.open(),
+        path: this.request.url,
+        method: this.incoming.method as Dispatcher.HttpMethod,
+        headers: this.request.headers,
+        body: this.body.open(),
       },
       this,
     );
   }
 
   onDenied(denial: Denial): void {
-    this.#waiting = 0;
-    if (this.#over) return;
+    this.waiting = 0;
+    if (this.over) return;
     const error = new HearthError(
       denial.code,
       denial.message,
       denial.retryAfter === undefined ? {} : { retryAfter: denial.retryAfter },
     );
-    if (denial.thrown === undefined && denial.code !== 'FUNCTION_TIMEOUT') return this.#refuse(error);
+    if (denial.thrown === undefined && denial.code !== 'FUNCTION_TIMEOUT') return this.refuse(error);
     // The module failed to load: that is an execution, and what it threw belongs to its author.
-    this.#cold = true;
-    this.#finish(denial.code === 'FUNCTION_TIMEOUT' ? 'timeout' : 'error', error, denial.thrown ?? null);
+    this.cold = true;
+    this.finish(denial.code === 'FUNCTION_TIMEOUT' ? 'timeout' : 'error', error, denial.thrown ?? null);
   }
 
   onConnect(abort: () => void): void {
-    this.#abort = abort;
-    if (this.#over) abort();
+    this.abort = abort;
+    if (this.over) abort();
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    if (status < 200 || this.#over) return true;
-    const { outgoing, answerHeaders } = this.#request;
+    if (status < 200 || this.over) return true;
+    const { answerHeaders } = this.request;
+    const outgoing = this.outgoing;
     const headers: string[] = [];
-    const token = this.#slot?.lease.address.token ?? '';
+    const token = this.slot?.lease.address.token ?? '';
     let contentType: string | undefined;
     let encoded = false;
     for (let index = 0; index + 1 < raw.length; index += 2) {
@@ -159,10 +168,10 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
         case 'x-execution-id':
           continue;
         case 'x-hearth':
-          if (value.startsWith(token)) this.#readMark(value.slice(token.length));
+          if (value.startsWith(token)) this.readMark(value.slice(token.length));
           continue;
         case 'content-length':
-          this.#left = Number(value);
+          this.left = Number(value);
           break;
         case 'content-type':
           contentType = value;
@@ -173,115 +182,117 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
       }
       headers.push(name, value);
     }
-    this.#statusCode = status;
-    if (this.#kind === 'e') {
-      this.#errorBody = [];
+    this.statusCode = status;
+    if (this.kind === 'e') {
+      this.errorBody = [];
       return true;
     }
-    if (!this.#request.fn.disable_execution_logs) this.#result = keepResult(contentType, encoded);
+    if (!this.request.fn.disable_execution_logs) this.result = keepResult(contentType, encoded);
     for (const header of answerHeaders) headers.push(header);
     outgoing.writeHead(status, headers);
     // A stream's head goes out at once; otherwise head and body leave in one write.
-    if (this.#left < 0 && this.#request.incoming.method !== 'HEAD') outgoing.flushHeaders();
-    this.#resume = resume;
+    if (this.left < 0 && this.incoming.method !== 'HEAD') outgoing.flushHeaders();
+    this.resume = resume;
     return true;
   }
 
   onData(chunk: Buffer): boolean {
-    if (this.#over) return true;
-    if (this.#errorBody !== null) {
-      this.#errorBytes += chunk.length;
-      if (this.#errorBytes <= MAX_ERROR_BYTES) this.#errorBody.push(chunk);
+    if (this.over) return true;
+    if (this.errorBody !== null) {
+      this.errorBytes += chunk.length;
+      if (this.errorBytes <= MAX_ERROR_BYTES) this.errorBody.push(chunk);
       return true;
     }
-    this.#result?.add(chunk);
-    if (this.#left >= 0) {
-      this.#left -= chunk.length;
-      if (this.#left <= 0) {
-        this.#last = chunk;
+    this.result?.add(chunk);
+    if (this.left >= 0) {
+      this.left -= chunk.length;
+      if (this.left <= 0) {
+        this.last = chunk;
         return true;
       }
     }
-    const { outgoing } = this.#request;
+    const outgoing = this.outgoing;
     if (outgoing.write(chunk)) return true;
-    outgoing.once('drain', () => this.#resume?.());
+    outgoing.once('drain', () => this.resume?.());
     return false;
   }
 
   onComplete(): void {
-    this.#leave(true);
-    if (this.#over) return;
-    if (this.#errorBody !== null) {
-      const thrown = parseThrown(Buffer.concat(this.#errorBody));
+    this.leave(true);
+    if (this.over) return;
+    if (this.errorBody !== null) {
+      const thrown = parseThrown(Buffer.concat(this.errorBody));
       const error = new HearthError(
         'FUNCTION_ERROR',
-        `The function ${this.#request.fn.name} failed. Its log and its execution say why.`,
+        `The function ${this.request.fn.name} failed. Its log and its execution say why.`,
       );
-      return this.#finish('error', error, thrown);
+      return this.finish('error', error, thrown);
     }
-    const { outgoing } = this.#request;
-    if (this.#last === null) outgoing.end();
-    else outgoing.end(this.#last);
-    this.#finish('success', null, null);
+    const outgoing = this.outgoing;
+    if (this.last === null) outgoing.end();
+    // As a string it leaves in one write with the head, where a buffer would take a second one.
+    else if (this.last.length <= SMALL_BODY_BYTES) outgoing.end(this.last.toString('latin1'), 'latin1');
+    else outgoing.end(this.last);
+    this.finish('success', null, null);
   }
 
   onError(error: Error): void {
-    const process = this.#slot?.lease.address.process ?? 0;
-    const reached = this.#reached(error);
-    this.#leave(false);
-    if (this.#over) return;
-    if (!reached && this.#attempts < MAX_ATTEMPTS) return this.start();
-    if (this.#request.outgoing.headersSent)
-      return this.#finish('error', new HearthError('FUNCTION_CRASHED', BROKEN_OFF), null);
+    const process = this.slot?.lease.address.process ?? 0;
+    const reached = this.reached(error);
+    this.leave(false);
+    if (this.over) return;
+    if (!reached && this.attempts < MAX_ATTEMPTS) return this.start();
+    if (this.outgoing.headersSent)
+      return this.finish('error', new HearthError('FUNCTION_CRASHED', BROKEN_OFF), null);
     // The process is ending: the supervisor will say why.
-    const timer = setTimeout(() => this.#crashed('crash'), VERDICT_MS);
-    const forget = this.#context.leases.whyGone(process, (reason) => this.#crashed(reason));
-    this.#stopAsking = () => {
+    const timer = setTimeout(() => this.crashed('crash'), VERDICT_MS);
+    const forget = this.context.leases.whyGone(process, (reason) => this.crashed(reason));
+    this.stopAsking = () => {
       clearTimeout(timer);
       forget();
     };
-    if (this.#over) this.#stopAsking();
+    if (this.over) this.stopAsking();
   }
 
   /** Called by the sweep. */
   checkDeadline(now: number): void {
-    if (now < this.#deadline || this.#slot === null || this.#over) return;
-    const { lease } = this.#slot;
-    const { fn } = this.#request;
-    this.#context.overdue(lease.address.process);
+    if (now < this.deadline || this.slot === null || this.over) return;
+    const { lease } = this.slot;
+    const { fn } = this.request;
+    this.context.overdue(lease.address.process);
     const error = new HearthError(
       'FUNCTION_TIMEOUT',
       `The function ${fn.name} did not finish within ${fn.timeout_seconds} s.`,
     );
-    this.#finish('timeout', error, null);
-    this.#abort?.();
+    this.finish('timeout', error, null);
+    this.abort?.();
   }
 
   /** The router stops, and this call has not finished in the time it had. */
   cutOff(): void {
-    if (this.#over) return;
-    this.#finish(
+    if (this.over) return;
+    this.finish(
       'cancelled',
       new HearthError('UNAVAILABLE', 'The node is stopping.', { retryAfter: 1 }),
       null,
     );
-    this.#abort?.();
+    this.abort?.();
   }
 
-  #clientGone(): void {
-    if (this.#over) return;
-    if (this.#waiting !== 0) this.#context.leases.cancel(this.#waiting);
-    const ran = this.#slot !== null || this.#stopAsking !== null;
-    this.#over = true;
-    this.#settle();
-    if (ran) this.#note('cancelled', 'The client went away before the answer was complete.', null);
-    this.#abort?.();
+  private clientGone(): void {
+    if (this.over) return;
+    if (this.waiting !== 0) this.context.leases.cancel(this.waiting);
+    const ran = this.slot !== null || this.stopAsking !== null;
+    this.over = true;
+    this.settle();
+    if (ran) this.note('cancelled', 'The client went away before the answer was complete.', null);
+    this.abort?.();
   }
 
   /** Whether the process may have begun to work on the request. */
-  #reached(error: Error & { code?: string }): boolean {
-    if (this.#statusCode !== null) return true;
-    if (this.#body?.touched === true) return true;
+  private reached(error: Error & { code?: string }): boolean {
+    if (this.statusCode !== null) return true;
+    if (this.body?.touched === true) return true;
     switch (error.code) {
       case 'ECONNREFUSED':
       case 'ENOENT':
@@ -294,8 +305,8 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     }
   }
 
-  #crashed(reason: string): void {
-    const { fn } = this.#request;
+  private crashed(reason: string): void {
+    const { fn } = this.request;
     const memory = reason === 'memory';
     const error = memory
       ? new HearthError(
@@ -307,85 +318,85 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
           `The process of the function ${fn.name} ended before it had answered.`,
         );
     if (reason === 'timeout')
-      this.#finish('error', error, {
+      this.finish('error', error, {
         name: 'Ended',
         message: 'another call went over its time',
         stack: null,
       });
-    else this.#finish('error', error, null);
+    else this.finish('error', error, null);
   }
 
-  #readMark(mark: string): void {
-    this.#kind = mark.charAt(0);
-    this.#cpuMs = Number(mark.slice(1)) / 1000;
+  private readMark(mark: string): void {
+    this.kind = mark.charAt(0);
+    this.cpuMs = Number(mark.slice(1)) / 1000;
   }
 
   /** Gives the slot back. */
-  #leave(reusable: boolean): void {
-    const slot = this.#slot;
+  private leave(reusable: boolean): void {
+    const slot = this.slot;
     if (slot === null) return;
-    this.#slot = null;
-    this.#context.leases.free(slot, reusable);
+    this.slot = null;
+    this.context.leases.free(slot, reusable);
   }
 
   /** The call never ran. */
-  #refuse(error: HearthError): void {
-    this.#over = true;
-    this.#settle();
-    answerError(this.#request.outgoing, error, { requestId: this.#request.requestId }, this.#corsHeaders());
-    this.#request.series.refused(error.code);
+  private refuse(error: HearthError): void {
+    this.over = true;
+    this.settle();
+    answerError(this.outgoing, error, { requestId: this.request.requestId }, this.corsHeaders());
+    this.request.series.refused(error.code);
   }
 
-  #finish(status: ExecutionStatus, error: HearthError | null, thrown: Thrown | null): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#settle();
+  private finish(status: ExecutionStatus, error: HearthError | null, thrown: Thrown | null): void {
+    if (this.over) return;
+    this.over = true;
+    this.settle();
     if (error !== null) {
-      this.#statusCode = this.#request.outgoing.headersSent ? this.#statusCode : error.status;
-      const { requestId, executionId } = this.#request;
-      answerError(this.#request.outgoing, error, { requestId, executionId }, this.#corsHeaders());
+      this.statusCode = this.outgoing.headersSent ? this.statusCode : error.status;
+      const { requestId, executionId } = this.request;
+      answerError(this.outgoing, error, { requestId, executionId }, this.corsHeaders());
     }
     const message = thrown === null ? (error?.message ?? null) : thrown.message;
-    this.#note(status, message, thrown?.stack ?? null);
+    this.note(status, message, thrown?.stack ?? null);
   }
 
-  #settle(): void {
-    this.#context.running.delete(this);
-    this.#stopAsking?.();
+  private settle(): void {
+    this.context.running.delete(this);
+    this.stopAsking?.();
   }
 
   /** The function's CORS headers go on errors too, so that a browser shows the error and not a CORS failure. */
-  #corsHeaders(): string[] {
-    return this.#request.answerHeaders.slice(4);
+  private corsHeaders(): string[] {
+    return this.request.answerHeaders.slice(4);
   }
 
-  #note(status: ExecutionStatus, errorMessage: string | null, errorStack: string | null): void {
-    const { fn, series } = this.#request;
-    const duration = performance.now() - this.#start;
-    series.finished(status, this.#cold, duration / 1000);
+  private note(status: ExecutionStatus, errorMessage: string | null, errorStack: string | null): void {
+    const { fn, series } = this.request;
+    const duration = performance.now() - this.began;
+    series.finished(status, this.cold, duration / 1000);
     const execution: Execution = {
-      id: this.#request.executionId,
+      id: this.request.executionId,
       tenant: fn.tenant,
       function_id: fn.id,
       function_name: fn.name,
-      version: this.#version,
-      trigger_type: this.#request.trigger,
+      version: this.version,
+      trigger_type: this.request.trigger,
       trigger_payload: null,
       status,
-      status_code: this.#statusCode,
+      status_code: this.statusCode,
       duration_ms: duration,
-      cpu_ms: this.#cpuMs,
-      cold_start: this.#cold,
-      result: this.#result?.text() ?? null,
+      cpu_ms: this.cpuMs,
+      cold_start: this.cold,
+      result: this.result?.text() ?? null,
       logs: null,
       error_message: errorMessage,
       error_stack: errorStack,
-      executed_at: new Date(this.#startedAt),
-      completed_at: new Date(this.#startedAt + duration),
-      request_id: this.#request.requestId,
+      executed_at: new Date(this.startedAt),
+      completed_at: new Date(this.startedAt + duration),
+      request_id: this.request.requestId,
     };
-    if (this.#kind === 'd') this.#context.notes.done(execution);
-    else this.#context.notes.toJoin(execution);
+    if (this.kind === 'd') this.context.notes.done(execution);
+    else this.context.notes.toJoin(execution);
   }
 }
 

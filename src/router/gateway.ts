@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
 import type { TriggerType } from '../store/types.js';
 import type { Authenticator } from './authenticate.js';
-import { Call, type CallContext, type CallRequest } from './call.js';
+import { Call, type CallContext, type CallDescription } from './call.js';
 import type { FunctionEntry } from './function_entry.js';
 import type { FunctionTable } from './functions.js';
 import { encodeHeader, type ReadHeaders, readHeaders } from './headers.js';
@@ -200,12 +200,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     requestId: string,
   ) {
     if (outgoing.destroyed) return;
-    const request: CallRequest = {
-      ...describe(incoming, headers, resolved, principal, id, requestId),
-      incoming,
-      outgoing,
-    };
-    new Call(options.calls, request).start();
+    const description = describe(incoming, headers, resolved, principal, id, requestId);
+    new Call(options.calls, description, incoming, outgoing).start();
   }
 
   function describe(
@@ -215,33 +211,28 @@ export function createGateway(options: GatewayOptions): Gateway {
     principal: Principal | null,
     executionId: string,
     requestId: string,
-  ): Omit<CallRequest, 'incoming' | 'outgoing'> {
+  ): CallDescription {
     const { entry } = resolved;
     const { forwarded } = headers;
     const address = incoming.socket.remoteAddress ?? '';
+    // Each header costs on both sides of the socket, so there is none that says what another one says.
     if (headers.host !== undefined) forwarded.push('host', headers.host);
-    forwarded.push(
-      'x-execution-id',
-      executionId,
-      'x-request-id',
-      requestId,
-      'traceparent',
-      traceparent(headers, executionId),
-    );
+    if (requestId !== executionId) forwarded.push('x-request-id', requestId);
+    forwarded.push('x-execution-id', executionId, 'traceparent', traceparent(headers, executionId));
     forwarded.push(
       'x-forwarded-for',
       headers.forwardedFor === undefined ? address : `${headers.forwardedFor}, ${address}`,
     );
     if (resolved.params !== null)
       forwarded.push('x-hearth-params', encodeHeader(JSON.stringify(resolved.params)));
-    if (principal !== null) {
+    if (principal === null) forwarded.push('x-hearth-user-role', 'none');
+    else if (principal.role !== 'anon') {
       forwarded.push('x-hearth-user-role', principal.role);
       if (principal.userId !== undefined) forwarded.push('x-hearth-user-id', encodeHeader(principal.userId));
       if (principal.userEmail !== undefined)
         forwarded.push('x-hearth-user-email', encodeHeader(principal.userEmail));
       // The process's own token is an anon one; a caller who may more has the function may as much.
-      if (principal.role !== 'anon')
-        forwarded.push('x-hearth-token', options.mint.tokenFor(principal, resolved.tenant));
+      forwarded.push('x-hearth-token', options.mint.tokenFor(principal, resolved.tenant));
       if (principal.role === 'admin') hideCredentials(forwarded);
     }
     const scheme = headers.forwardedProto === 'https' ? 'https' : 'http';

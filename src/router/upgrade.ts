@@ -5,11 +5,11 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
 import type { Execution, ExecutionStatus } from '../store/types.js';
-import type { CallContext, CallRequest } from './call.js';
+import type { CallContext, CallDescription } from './call.js';
 import type { Slot } from './leases.js';
 import { errorBody } from './respond.js';
 
-export interface UpgradeRequest extends Omit<CallRequest, 'incoming' | 'outgoing'> {
+export interface UpgradeRequest extends CallDescription {
   rawHeaders: string[];
   socket: Duplex;
   /** What the client sent right behind its handshake. */
@@ -141,7 +141,7 @@ function handshake(request: UpgradeRequest): string {
   for (let index = 0; index + 1 < request.headers.length; index += 2)
     lines.push(`${request.headers[index]}: ${request.headers[index + 1]}`);
   for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
-    if (/^(upgrade|connection|host)$/i.test(request.rawHeaders[index] ?? '')) {
+    if (/^(upgrade|connection)$/i.test(request.rawHeaders[index] ?? '')) {
       lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);
     }
   }

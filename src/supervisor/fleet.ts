@@ -62,6 +62,8 @@ interface FunctionState {
 
 /** ms that calls on a process get to finish after another call there went over its time. */
 const GRACE_MS = 2_000;
+/** ms that the first call in a queue waits for a slot of its own router before it gets one of another's. */
+const PATIENCE_MS = 250;
 
 export type Fleet = ReturnType<typeof createFleet>;
 
@@ -83,7 +85,9 @@ export function createFleet(options: FleetOptions) {
     }
     const previous = state.fn;
     state.fn = fn;
-    if (needsNewProcess(previous, fn)) for (const instance of state.instances) retire(instance, 'superseded');
+    const kept = needsNewProcess(previous, fn) ? 0 : fn.max_instances;
+    const running = [...state.instances].filter((instance) => instance.state !== 'draining');
+    for (const instance of running.slice(kept)) retire(instance, 'superseded');
     if (!fn.enabled)
       denyAll(state, { code: 'FUNCTION_DISABLED', message: `The function ${fn.name} is disabled.` });
     serve(state);
@@ -118,7 +122,11 @@ export function createFleet(options: FleetOptions) {
   }
 
   function cancel(router: number, call: number) {
-    for (const state of waiting.values()) if (state.waiters.remove(key(router, call))) return;
+    for (const state of waiting.values()) {
+      if (!state.waiters.remove(key(router, call))) continue;
+      serve(state); // whose turn is next may have changed
+      return;
+    }
   }
 
   function release(router: number, process: number, slots: number) {
@@ -336,29 +344,31 @@ export function createFleet(options: FleetOptions) {
     if (victim !== null && now() - victim.lastUsed > 1_000) retire(victim, 'evicted');
   }
 
-  /** Another router may hold slots that it does not use, or more than its share. */
+  /**
+   * The slots that there are belong to the calls that came first: a router that holds more of them than it has such
+   * calls is asked for the rest. Where the first of all waits for a router's own slow calls, another router gives one.
+   */
   function recallIdle(state: FunctionState) {
     const held = new Map<number, number>();
+    let total = 0;
     for (const instance of state.instances) {
       if (instance.state !== 'live' || instance.stuck) continue;
       for (const [router, slots] of instance.leases) held.set(router, (held.get(router) ?? 0) + slots);
+      total += instance.leased;
     }
-    const wanted = new Map<number, number>();
-    for (const waiter of state.waiters.values())
-      wanted.set(waiter.router, (wanted.get(waiter.router) ?? 0) + 1);
-    let total = 0;
-    for (const slots of held.values()) total += slots;
-    const share = Math.max(
-      1,
-      Math.floor(total / Math.max(1, new Set([...held.keys(), ...wanted.keys()]).size)),
-    );
+    const next = new Map<number, number>();
+    for (const waiter of state.waiters.values()) {
+      if (total-- <= 0) break;
+      next.set(waiter.router, (next.get(waiter.router) ?? 0) + 1);
+    }
     let need = 0;
-    for (const [router, calls] of wanted)
-      need += Math.max(0, Math.min(calls, share - (held.get(router) ?? 0)));
+    for (const [router, calls] of next) need += Math.max(0, calls - (held.get(router) ?? 0));
+    const first = state.waiters.peek();
+    const overdue = need === 0 && first !== undefined && now() - first.since > PATIENCE_MS;
+    if (overdue) need = 1;
     for (const [router, slots] of held) {
       if (need <= 0) return;
-      // A router with nothing waiting may hold idle slots; one that waits itself gives what is above its share.
-      const spare = wanted.has(router) ? Math.max(0, slots - share) : slots;
+      const spare = overdue ? Number(router !== first?.router) : slots - (next.get(router) ?? 0);
       const ask = Math.min(need, spare);
       if (ask <= 0) continue;
       need -= ask;
@@ -446,6 +456,8 @@ function needsNewProcess(before: FunctionMeta, after: FunctionMeta): boolean {
     before.allow_env !== after.allow_env ||
     before.allow_read !== after.allow_read ||
     before.allow_write !== after.allow_write ||
+    // Routers may hold more slots on the running ones than a process may now have.
+    before.max_concurrency > after.max_concurrency ||
     !after.enabled
   );
 }

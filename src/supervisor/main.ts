@@ -34,6 +34,8 @@ export interface SupervisorOptions {
   keepAliveMs: number;
   maxProcesses: number;
   code: CodeCache;
+  /** The functions that come from files are in the database. */
+  filesLoaded: Promise<unknown>;
   prepare: Prepare;
   metrics: ClusterMetrics;
   routerConfig: Omit<RouterConfig, 'databaseUp'>;
@@ -234,9 +236,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
   }
 
-  sync = await startFunctionSync({ store, apply, onError });
   const upkeep = await startUpkeep(store, onError);
-  routers = await startRouters({
+  // Routers boot and processes are spawned while the functions' files are read.
+  const synced = options.filesLoaded.then(() => startFunctionSync({ store, apply, onError }));
+  routers = startRouters({
     count: options.routers,
     entry: options.routerEntry,
     config: () => ({ ...options.routerConfig, databaseUp }),
@@ -248,7 +251,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       for (const { id, state, socketPath } of pool.processes()) {
         if (state === 'blank') router.send({ t: 'blank', process: id, socketPath });
       }
-      await router.ask('functions', { changed: sync?.all() ?? [], removed: [], complete: true });
+      const { all } = await synced;
+      await router.ask('functions', { changed: all(), removed: [], complete: true });
     },
     onGone(router) {
       fleet.routerGone(router);
@@ -257,6 +261,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     },
     onError,
   });
+  sync = await synced;
+  await routers.listening;
 
   async function checkDatabase() {
     const up = await store.ping().then(

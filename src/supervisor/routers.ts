@@ -25,10 +25,14 @@ export interface NewRouter extends Pick<RouterLink, 'ask'> {
 }
 
 interface RouterLink {
-  ask<M extends keyof RouterMethods>(method: M, params: RouterMethods[M]['params']): Promise<RouterMethods[M]['value']>;
+  ask<M extends keyof RouterMethods>(
+    method: M,
+    params: RouterMethods[M]['params'],
+  ): Promise<RouterMethods[M]['value']>;
 }
 
 export interface Routers {
+  readonly listening: Promise<void>;
   send(router: number, message: ToRouter): void;
   broadcast(message: ToRouter): void;
   ask<M extends keyof RouterMethods>(
@@ -60,8 +64,8 @@ interface RunningRouter {
   forkedAt: number;
 }
 
-/** Forks all; resolves when each listens. */
-export async function startRouters(options: RoutersOptions): Promise<Routers> {
+/** Forks all, at once; `listening` resolves when each of them listens. */
+export function startRouters(options: RoutersOptions): Routers {
   const routers = new Map<number, RunningRouter>();
   let stopping = false;
   cluster.setupPrimary({ exec: options.entry, args: [], serialization: 'advanced' });
@@ -88,7 +92,9 @@ export async function startRouters(options: RoutersOptions): Promise<Routers> {
           case 'hello':
             post({ t: 'config', config: options.config() });
             router.up = true;
-            options.onUp({ id, send: post, ask: (method, params) => rpc.request(method, params) as never }).catch(options.onError);
+            options
+              .onUp({ id, send: post, ask: (method, params) => rpc.request(method, params) as never })
+              .catch(options.onError);
             break;
           case 'up':
             resolve();
@@ -112,9 +118,11 @@ export async function startRouters(options: RoutersOptions): Promise<Routers> {
     });
   }
 
-  await Promise.all(Array.from({ length: options.count }, fork));
+  const listening = Promise.all(Array.from({ length: options.count }, fork)).then(() => {});
+  listening.catch(() => {}); // whoever waits for it hears of the failure
 
   return {
+    listening,
     send(router, message) {
       const { worker } = routers.get(router) ?? {};
       if (worker?.isConnected()) worker.send(message, () => {});

@@ -1,6 +1,7 @@
 /** The metrics of the whole node, in the primary: what every process reported, as cumulative OpenTelemetry data. */
 import type { HrTime } from '@opentelemetry/api';
-import { resources, type metrics as sdk } from '@opentelemetry/sdk-node';
+import * as resources from '@opentelemetry/resources';
+import type * as sdk from '@opentelemetry/sdk-metrics';
 import {
   type Attributes,
   attributesKey,

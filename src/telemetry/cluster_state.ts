@@ -1,6 +1,6 @@
 /** What the primary keeps of one instrument over all processes, and what OpenTelemetry sees of it. */
 import { type HrTime, ValueType } from '@opentelemetry/api';
-import { metrics as sdk } from '@opentelemetry/sdk-node';
+import * as sdk from '@opentelemetry/sdk-metrics';
 import { type Attributes, attributesKey, OVERFLOW } from './attributes.js';
 import type { Definition, HistogramDefinition } from './delta.js';
 

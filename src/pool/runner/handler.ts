@@ -30,8 +30,10 @@ export class CallContext {
   get user_email() {
     return this.#read('x-hearth-user-email');
   }
-  get user_role() {
-    return this.#read('x-hearth-user-role');
+  /** The router says nothing for the usual role, and `none` for a caller without a credential. */
+  get user_role(): string | undefined {
+    const role = this.#read('x-hearth-user-role') ?? 'anon';
+    return role === 'none' ? undefined : role;
   }
   #read(name: string): string | undefined {
     const value = this.#request.headers.get(name);
@@ -55,12 +57,25 @@ export function findHandler(
     if (typeof fetch === 'function')
       return (request, call) => (fetch as Callable).call(exported, request, call);
   }
-  if (served !== undefined) return (request, _call, info) => served(request, info);
+  if (served !== undefined) return (request, _call, info) => served(request, remoteInfo(request, info));
   const handler = module.__hearth_handler ?? module.handler;
   if (typeof handler === 'function') {
     return async (request, call) => (handler as Callable)(await toPlainRequest(request, call));
   }
   return undefined;
+}
+
+/** `Deno.serve`'s info shows the caller's address as the router saw it, not the Unix socket. */
+function remoteInfo(request: Request, info: Deno.ServeHandlerInfo): Deno.ServeHandlerInfo {
+  return {
+    get remoteAddr() {
+      const hostname = request.headers.get('x-forwarded-for')?.split(',')[0]?.trim() ?? '';
+      return { transport: 'tcp' as const, hostname, port: 0 };
+    },
+    get completed() {
+      return info.completed;
+    },
+  };
 }
 
 /** The request object of the Fluxbase style; its body is a string, as the contract says. */

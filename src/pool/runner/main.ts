@@ -25,8 +25,11 @@ let handler: Handler | undefined;
 let claimed: Claim | undefined;
 let logs: ReturnType<typeof captureConsole> | undefined;
 let holds = 0;
+/** Marks our own header on answers: known to the router, and not to the function. */
+let mark = '';
+const OwnResponse = Response;
 
-serve({ path: listenPath, onListen: () => {}, onError: failed }, answer);
+serve({ path: listenPath, onListen: () => {}, onError: unanswerable }, answer);
 control.send({ t: 'ready' });
 // Loaded while the process waits to be claimed; a blank one is ready without it.
 const sqlite = import('node:sqlite');
@@ -51,6 +54,7 @@ function onMessage(message: ToRunner) {
 async function specialise(claim: Claim) {
   const start = performance.now();
   claimed = claim;
+  mark = claim.token;
   let cache: ModuleCache | null = null;
   if (claim.v8 !== null || claim.harvest) cache = openModuleCache(await sqlite, denoDir, claim.entry);
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
@@ -101,7 +105,10 @@ function offerPlatform(claim: Claim) {
   const get = Deno.env.get;
   const tokens = new Set(['HEARTH_TOKEN', 'FLUXBASE_TOKEN']);
   Object.defineProperty(Deno.env, 'get', {
-    value: (name: string) => (tokens.has(name) ? (executions.current()?.token ?? get(name)) : get(name)),
+    value: (name: string) =>
+      tokens.has(name)
+        ? (executions.current()?.request.headers.get('x-hearth-token') ?? get(name))
+        : get(name),
     configurable: true,
   });
   globalThis.addEventListener('unhandledrejection', (event) => {
@@ -134,45 +141,54 @@ function waitUntil(promise: unknown) {
   });
 }
 
-/** One call. A request without an execution's id is a router opening its connection ahead of the first call. */
-async function answer(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
+/**
+ * One call. A request without an execution's id is a router opening its connection ahead of the first call.
+ * A handler that answers at once is answered at once: each promise on this path costs more than all else here.
+ */
+function answer(request: Request, info: Deno.ServeHandlerInfo): Response | Promise<Response> {
   const id = request.headers.get('x-execution-id');
   if (id === null || handler === undefined) return new Response(null, { status: 204 });
-  const execution = executions.begin(id, request.headers.get('x-hearth-token'));
-  let response: Response;
+  const execution = executions.begin(id, request);
   try {
-    response = toResponse(await executions.run(execution, () => call(request, execution, info)));
+    const context = new CallContext(request, id, claimed, waitUntil);
+    const value = executions.run(execution, handler, request, context, info);
+    if (value instanceof Promise) return settle(execution, value);
+    return finish(execution, toResponse(value), '');
   } catch (thrown) {
-    response = executions.run(execution, () => failed(thrown));
+    return fail(execution, thrown);
   }
-  return finish(execution, response);
 }
 
-function call(request: Request, execution: Execution, info: Deno.ServeHandlerInfo): unknown {
-  return handler?.(
-    request,
-    new CallContext(request, execution.id, claimed, waitUntil),
-    remoteInfo(request, info),
-  );
+async function settle(execution: Execution, promise: Promise<unknown>): Promise<Response> {
+  try {
+    return finish(execution, toResponse(await promise), '');
+  } catch (thrown) {
+    return fail(execution, thrown);
+  }
+}
+
+function fail(execution: Execution, thrown: unknown): Response {
+  return finish(execution, executions.run(execution, errorAnswer, thrown), 'e');
 }
 
 /** Tells the router the CPU time, and whether more about this execution comes over the control channel. */
-function finish(execution: Execution, response: Response): Response {
+function finish(execution: Execution, response: Response, failed: 'e' | ''): Response {
   const cpuUs = executions.finish(execution);
   execution.answered = true;
   const more = execution.logged || execution.waiting > 0;
   if (more && execution.waiting === 0) control.send({ t: 'end', id: execution.id, cpuUs });
-  const kind = response.headers.get('x-hearth') === errorMark ? 'e' : more ? 'm' : 'd';
-  return withHeader(response, 'x-hearth', `${claimed?.token}${kind}${cpuUs}`);
+  return withHeader(response, 'x-hearth', `${mark}${failed || (more ? 'm' : 'd')}${cpuUs}`);
 }
 
-/** Known to this module alone, so that a function cannot pass off its own answer as an error of the platform. */
-const errorMark = crypto.randomUUID();
+/** What Deno itself could not answer with: a defect of the function's Response. */
+function unanswerable(thrown: unknown): Response {
+  return withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`);
+}
 
-function failed(thrown: unknown): Response {
+function errorAnswer(thrown: unknown): Response {
   const error = describe(thrown);
   logs?.write('error', error.stack ?? `${error.name}: ${error.message}`);
-  return new Response(JSON.stringify(error), { status: 500, headers: { 'x-hearth': errorMark } });
+  return new OwnResponse(JSON.stringify(error), { status: 500 });
 }
 
 function describe(thrown: unknown): Thrown {
@@ -192,17 +208,4 @@ function describe(thrown: unknown): Thrown {
   } catch {
     return { name: 'thrown', message: 'a value that cannot be shown', stack: null };
   }
-}
-
-/** `Deno.serve`'s info shows the caller's address as the router saw it, not the Unix socket. */
-function remoteInfo(request: Request, info: Deno.ServeHandlerInfo): Deno.ServeHandlerInfo {
-  return {
-    get remoteAddr() {
-      const hostname = request.headers.get('x-forwarded-for')?.split(',')[0]?.trim() ?? '';
-      return { transport: 'tcp' as const, hostname, port: 0 };
-    },
-    get completed() {
-      return info.completed;
-    },
-  };
 }

@@ -37,15 +37,7 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
       summary: 'Create a function',
       body: FunctionInput,
       answers: { 201: { description: 'Created', schema: FunctionRecord } },
-      errors: [
-        ...MANAGING,
-        'INVALID_REQUEST',
-        'INVALID_FUNCTION',
-        'CONFLICT',
-        'TOO_LARGE',
-        'OVERLOADED',
-        'UNAVAILABLE',
-      ],
+      errors: [...MANAGING, 'INVALID_REQUEST', 'INVALID_FUNCTION', 'CONFLICT', 'TOO_LARGE', 'OVERLOADED'],
     },
     async (c) => {
       const principal = await requireManager(c);
@@ -119,7 +111,7 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
         errors: [
           ...MANAGING,
           ...(['NOT_FOUND', 'INVALID_REQUEST', 'INVALID_FUNCTION', 'CONFLICT', 'TOO_LARGE'] as const),
-          ...(['OVERLOADED', 'UNAVAILABLE'] as const),
+          'OVERLOADED' as const,
         ],
       },
       async (c) => {
@@ -185,7 +177,7 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
 }
 
 /** The errors of every route that manages. */
-export const MANAGING: RouteOptions['errors'] = ['UNAUTHENTICATED', 'FORBIDDEN', 'INTERNAL'];
+export const MANAGING: RouteOptions['errors'] = ['UNAUTHENTICATED', 'FORBIDDEN', 'INTERNAL', 'UNAVAILABLE'];
 
 /** Throws HearthError NOT_FOUND. */
 export async function findFunction({ store }: ApiOptions, tenant: string, name = '') {

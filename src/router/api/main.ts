@@ -2,6 +2,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { HearthError } from '../../errors.js';
+import { isDatabaseAway } from '../../store/database_errors.js';
 import { errorBody, toHearthError } from '../respond.js';
 import { type Api, type ApiEnv, type ApiOptions, requireManager } from './context.js';
 import { addExecutionRoutes } from './executions.js';
@@ -39,7 +40,7 @@ export function createApi(options: ApiOptions): Api {
   addOpenApi(api, options.version);
 
   const answer = (thrown: unknown, c: Context<ApiEnv>) => {
-    const error = toHearthError(thrown);
+    const error = isDatabaseAway(thrown) ? databaseAway() : toHearthError(thrown);
     const { requestId } = c.env.call;
     if (error.code === 'INTERNAL') options.onError?.(thrown, requestId);
     const headers: Record<string, string> = { 'content-type': 'application/json', 'x-request-id': requestId };
@@ -52,4 +53,8 @@ export function createApi(options: ApiOptions): Api {
     answer(new HearthError('NOT_FOUND', `There is no ${c.req.method} ${c.req.path.slice(0, 200)} here.`), c),
   );
   return api;
+}
+
+function databaseAway(): HearthError {
+  return new HearthError('UNAVAILABLE', 'The database is away. Try again shortly.', { retryAfter: 2 });
 }

@@ -22,6 +22,7 @@ export interface Reloaded {
   errors: { name: string; error: string; details?: ErrorDetail[] }[];
 }
 
+const AT_ONCE = 8;
 const EXTENSIONS = ['.ts', '.tsx', '.mts', '.js', '.jsx', '.mjs'];
 
 /**
@@ -44,7 +45,7 @@ export async function reloadFromFiles(options: ReloadOptions): Promise<Reloaded>
   }
   const stored = new Map((await store.functions.fromFiles(tenant)).map((fn) => [fn.name, fn]));
   const changes: string[] = [];
-  for (const [name, entries] of files) {
+  const one = async ([name, entries]: [string, string[]]) => {
     try {
       const id = await reloadOne(name, entries, stored.get(name), options, reloaded);
       if (id !== null) changes.push(id);
@@ -53,7 +54,14 @@ export async function reloadFromFiles(options: ReloadOptions): Promise<Reloaded>
       const details = thrown.details === undefined ? {} : { details: thrown.details };
       reloaded.errors.push({ name, error: thrown.message, ...details });
     }
-  }
+  };
+  const waiting = [...files];
+  // A few at a time: one that fetches its imports does not keep the others waiting.
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await one(next);
+    }),
+  );
   for (const name of stored.keys()) {
     if (files.has(name)) continue;
     const id = await store.functions.remove(tenant, name);
@@ -62,6 +70,8 @@ export async function reloadFromFiles(options: ReloadOptions): Promise<Reloaded>
     changes.push(id);
   }
   await Promise.all(changes.map((id) => changed(id)));
+  for (const names of [reloaded.created, reloaded.updated, reloaded.unchanged]) names.sort();
+  reloaded.errors.sort((a, b) => (a.name < b.name ? -1 : 1));
   return reloaded;
 }
 

@@ -1,0 +1,40 @@
+// Load on one URL over a number of connections: by wrk where it is installed, else by the benchmark itself.
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { ownLoad } from './own_load.mjs';
+import { start } from './started.mjs';
+
+const wrk = (process.env.PATH ?? '')
+  .split(delimiter)
+  .map((dir) => join(dir, 'wrk'))
+  .find((path) => existsSync(path));
+
+/** Which program makes the load. */
+export function loader(asked) {
+  return asked === 'own' || wrk === undefined ? 'own' : 'wrk';
+}
+
+/** Resolves with `{ perSecond, p50Ms, requests, failed }`. */
+export async function load({ url, headers = {}, connections, seconds, by }) {
+  return by === 'wrk'
+    ? await wrkLoad(url, headers, connections, seconds)
+    : await ownLoad(url, headers, connections, seconds);
+}
+
+async function wrkLoad(url, headers, connections, seconds) {
+  const given = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  const program = start(wrk, ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...given, url]);
+  const [, perSecond] = await program.says(/Requests\/sec:\s+([\d.]+)/, (seconds + 30) * 1000);
+  await program.stop();
+  const text = program.output();
+  const [, requests] = /(\d+) requests in/.exec(text);
+  const [, p50, unit] = /50%\s+([\d.]+)(us|ms|s)/.exec(text);
+  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
+  const socketErrors = /Socket errors: (.*)/.exec(text)?.[1].match(/\d+/g) ?? [];
+  return {
+    perSecond: Number(perSecond),
+    p50Ms: Number(p50) * { us: 0.001, ms: 1, s: 1000 }[unit],
+    requests: Number(requests),
+    failed: socketErrors.reduce((sum, count) => sum + Number(count), refused),
+  };
+}

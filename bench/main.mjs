@@ -1,0 +1,69 @@
+// The benchmark: Hearth and its peers, started and measured side by side in one run. One JSON line per figure.
+import { parseArgs } from 'node:util';
+import { measureAccounts } from './accounts.mjs';
+import { measureCold } from './cold.mjs';
+import { loader } from './load.mjs';
+import { measureMemory, measureSpecialised } from './memory_figures.mjs';
+import { startDenoServe } from './peers/deno_serve.mjs';
+import { hearthPeer } from './peers/hearth.mjs';
+import { startProcessPerCall } from './peers/process_per_call.mjs';
+import { startProxy } from './peers/proxy.mjs';
+import { startWorkerd } from './peers/workerd.mjs';
+import { measureStart } from './start_times.mjs';
+import { isStopping, stopAll, stopOnSignals } from './started.mjs';
+import { printTargets } from './targets.mjs';
+import { measureLatency, measureThroughput } from './throughput.mjs';
+import { printVersions } from './versions.mjs';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+    warm: { type: 'string', default: '6' },
+    connections: { type: 'string', default: '16' },
+    cold: { type: 'string', default: '30' },
+    starts: { type: 'string', default: '3' },
+    load: { type: 'string', default: 'wrk' },
+  },
+});
+const options = {
+  rounds: Number(values.rounds),
+  seconds: Number(values.seconds),
+  warm: Number(values.warm),
+  connections: Number(values.connections),
+  cold: Number(values.cold),
+  starts: Number(values.starts),
+  by: loader(values.load),
+};
+
+stopOnSignals();
+try {
+  await bench();
+} catch (error) {
+  // After Ctrl-C every measurement fails: the signal's own handler ends the benchmark.
+  if (!isStopping()) {
+    process.exitCode = 1;
+    console.error(error);
+  }
+} finally {
+  await stopAll();
+}
+
+async function bench() {
+  printVersions(options);
+  const { node, figures: start } = await measureStart(options);
+  const memory = await measureMemory(node);
+  const cold = await measureCold(node, options);
+  const specialised = measureSpecialised(node);
+  const peers = {
+    a: await startDenoServe(),
+    b: await startProxy(),
+    c: await startWorkerd(),
+    d: await startProcessPerCall(),
+    e: await hearthPeer(node),
+  };
+  const throughput = await measureThroughput(peers, options);
+  const latency = await measureLatency({ b: peers.b, e: peers.e }, options);
+  await measureAccounts(node, cold.calls + throughput.calls + latency.calls);
+  printTargets({ ...start, ...memory, ...cold, ...specialised, ...throughput, ...latency });
+}

@@ -1,0 +1,23 @@
+// What Hearth has set itself, against what was measured. Nothing fails: a target that is missed says so.
+import { print, round } from './statistics.mjs';
+
+const TARGETS = [
+  ['throughput, Hearth over the bare proxy', 'ratio_b', '>=', 0.8],
+  ['throughput, Hearth over workerd', 'ratio_c', '>=', 1],
+  ['throughput, Hearth over one deno run per call', 'ratio_d', '>=', 200],
+  ['latency added to the bare proxy, p50, ms', 'addedMs', '<=', 0.1],
+  ['first call, p50, ms', 'coldP50Ms', '<=', 8],
+  ['first call, p99, ms', 'coldP99Ms', '<=', 30],
+  ['idle specialised process, MiB', 'specialisedRss', '<=', 45],
+  ['start, initialised data directory, ms', 'startInitialisedMs', '<=', 2000],
+  ['start, empty data directory, ms', 'startEmptyMs', '<=', 6000],
+];
+
+export function printTargets(measured) {
+  for (const [name, key, how, target] of TARGETS) {
+    const value = measured[key];
+    if (value === undefined) continue;
+    const met = how === '>=' ? value >= target : value <= target;
+    print({ figure: `target: ${name}`, value: round(value), target: `${how} ${target}`, met });
+  }
+}
