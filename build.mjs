@@ -1,6 +1,6 @@
-// Builds dist/: the Node program with the TypeScript compiler, the Deno runner as one file with esbuild.
+// Builds dist/: the Node program with the TypeScript compiler, the Deno runner as one file with esbuild, the console's files.
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,3 +29,5 @@ await build({
   external: ['node:*'],
   logLevel: 'warning',
 });
+
+cpSync(join(root, 'src/console'), join(root, 'dist/console'), { recursive: true });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { HearthError } from '../errors.js';
 import { invalid } from './prepare_errors.js';
 import { createQueue } from './prepare_queue.js';
+import { findTools } from './sandbox.js';
 
 export type Fetched = { kind: 'ok'; text: string } | { kind: 'failed'; failing: Map<string, string> };
 
@@ -107,7 +108,12 @@ function denoBundle(folder: string, options: FetchOptions): Promise<Run> {
     'inline',
   ];
   return new Promise((resolve, reject) => {
-    const child = spawn(options.denoPath, ['bundle', ...flags, '-o', 'out.js', 'entry.js'], {
+    const { setpriv } = findTools(options.env.PATH);
+    const bundle = [options.denoPath, 'bundle', ...flags, '-o', 'out.js', 'entry.js'];
+    // Where it can be had: it ends with us, even when we are killed.
+    const [command = '', ...args] =
+      setpriv === null ? bundle : [setpriv, '--pdeathsig', 'KILL', '--', ...bundle];
+    const child = spawn(command, args, {
       cwd: folder,
       env,
       stdio: ['ignore', 'ignore', 'pipe'],

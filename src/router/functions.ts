@@ -95,6 +95,6 @@ export function createFunctionTable<T>(make: (meta: FunctionMeta) => T): Functio
 
 /** What stands before the first part of a pattern that can match more than one text. */
 export function literalPrefix(pattern: string): string {
-  const special = /[:*({[\\?+]/.exec(pattern);
+  const special = /[:*({[\\]|.[?+]/.exec(pattern);
   return special === null ? pattern : pattern.slice(0, special.index);
 }

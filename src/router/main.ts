@@ -1,5 +1,6 @@
 /** A router process: the public listener, what it knows of functions and credentials, and its leases. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { fileURLToPath } from 'node:url';
 import { getRequestListener } from '@hono/node-server';
 import { messageOf } from '../errors.js';
 import { createExecutionWriter } from '../store/execution_writer.js';
@@ -19,6 +20,7 @@ import { createRecorder } from '../telemetry/recorder.js';
 import { createApi } from './api/main.js';
 import { createAuthenticator } from './authenticate.js';
 import type { CallContext } from './call.js';
+import { loadConsole } from './console_files.js';
 import { createExecutionNotes } from './execution_notes.js';
 import { createFunctionEntry } from './function_entry.js';
 import { createFunctionTable } from './functions.js';
@@ -138,6 +140,7 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
     version: config.version,
     onError: (error, requestId) => warn(error, requestId),
   });
+  const consoleFiles = await loadConsole(fileURLToPath(new URL('../console', import.meta.url)));
   const requests = new WeakMap<IncomingMessage, ApiRequest>();
   const apiListener = getRequestListener(
     (request, env) => {
@@ -157,6 +160,7 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
     api(incoming, outgoing, request) {
       if (request.path === '/healthz' || request.path === '/readyz')
         return answerHealth(outgoing, request.path, state);
+      if (consoleFiles.answer(incoming, outgoing, request.path, request.requestId)) return;
       requests.set(incoming, request);
       incoming.url = request.path;
       outgoing.setHeader('x-request-id', request.requestId);

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import type { FunctionMeta } from '../store/types.js';
+import { createFunctionTable, literalPrefix } from './functions.js';
+
+function meta(name: string, routes: string[] = [], change: Partial<FunctionMeta> = {}): FunctionMeta {
+  return {
+    id: `id-${name}`,
+    tenant: 'default',
+    name,
+    version: 1,
+    hash: '',
+    source: 'api',
+    description: null,
+    enabled: true,
+    cron_schedule: null,
+    timeout_seconds: 30,
+    memory_limit_mb: 128,
+    allow_net: true,
+    allow_env: true,
+    allow_read: false,
+    allow_write: false,
+    allow_unauthenticated: false,
+    max_concurrency: 32,
+    max_instances: 4,
+    routes,
+    cors: null,
+    rate_limit: null,
+    disable_execution_logs: false,
+    created_at: new Date(0),
+    updated_at: new Date(0),
+    created_by: null,
+    ...change,
+  };
+}
+
+const table = () => createFunctionTable((fn) => fn);
+
+describe('the table of functions', () => {
+  it('finds by name within a tenant only', () => {
+    const functions = table();
+    functions.set(meta('a'));
+    functions.set(meta('a', [], { id: 'other', tenant: 'acme' }));
+    expect(functions.byName('default', 'a')?.id).toBe('id-a');
+    expect(functions.byName('acme', 'a')?.id).toBe('other');
+    expect(functions.byName('acme', 'b')).toBeUndefined();
+    expect(functions.hasTenant('acme')).toBe(true);
+    expect(functions.hasTenant('nobody')).toBe(false);
+  });
+
+  it('lets the route with the longest literal prefix win, whatever the order', () => {
+    const functions = table();
+    functions.set(meta('any', ['/*']));
+    functions.set(meta('user', ['/api/users/:id']));
+    functions.set(meta('me', ['/api/users/me']));
+    expect(functions.byRoute('default', '/api/users/me')?.entry.name).toBe('me');
+    expect(functions.byRoute('default', '/api/users/7')).toMatchObject({
+      entry: { name: 'user' },
+      params: { id: '7' },
+    });
+    expect(functions.byRoute('default', '/elsewhere')?.entry.name).toBe('any');
+  });
+
+  it('forgets the routes and the name that a change took away', () => {
+    const functions = table();
+    functions.set(meta('a', ['/one', '/two']));
+    functions.set(meta('a', ['/two']));
+    expect(functions.byRoute('default', '/one')).toBeUndefined();
+    expect(functions.byRoute('default', '/two')?.entry.name).toBe('a');
+    functions.remove('id-a');
+    expect(functions.byRoute('default', '/two')).toBeUndefined();
+    expect(functions.byName('default', 'a')).toBeUndefined();
+  });
+
+  it('keeps the new function when an old one of the same name goes', () => {
+    const functions = table();
+    functions.set(meta('a', [], { id: 'old' }));
+    functions.set(meta('a', [], { id: 'new' }));
+    functions.remove('old');
+    expect(functions.byName('default', 'a')?.id).toBe('new');
+  });
+});
+
+describe('literalPrefix', () => {
+  it.each([
+    ['/api/users/:id', '/api/users/'],
+    ['/files/*', '/files/'],
+    ['/plain', '/plain'],
+    ['/a{/b}?', '/a'],
+    ['/(x|y)', '/'],
+  ])('of %s is %s', (pattern, prefix) => {
+    expect(literalPrefix(pattern)).toBe(prefix);
+  });
+
+  it('leaves out a character that a modifier makes optional', () => {
+    expect('/colo'.startsWith(literalPrefix('/colou?r'))).toBe(true);
+  });
+});
