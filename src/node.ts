@@ -1,5 +1,6 @@
 /** What a node starts, in this order, and stops in the reverse. */
 import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { access, constants, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,7 +29,7 @@ export interface Node {
   readonly stopping: boolean;
   /** Drains and releases everything; resolves with the exit status. */
   stop(): Promise<number>;
-  /** Ends what would outlive this process; everything else dies with it. */
+  /** Removes what would outlive this process: its folders. Every process that it started dies with it. */
   stopNow(): void;
 }
 
@@ -38,6 +39,8 @@ const STOP_DURING_START_MS = 10_000;
 
 export function startNode(env: Readonly<Record<string, string | undefined>>): Node {
   const releasers: (() => Promise<unknown> | unknown)[] = [];
+  /** In the temp folder. */
+  const folders: string[] = [];
   let stopped: Promise<number> | null = null;
   const ready = start();
 
@@ -55,6 +58,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
 
     const runDir = await makeRunDir();
     releasers.push(runDir.remove);
+    folders.push(runDir.path);
     const runnerPath = join(here, 'pool/runner.js');
     const sandboxing = sandboxFor(config, { denoPath, runnerPath, dir: runDir.path });
     sandboxing.catch(() => {}); // reported where it is awaited
@@ -161,6 +165,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
     if (config.databaseUrl !== null) return { url: config.databaseUrl };
     const embedded = await startEmbedded({ dataDir: config.dataDir, onProgress: progress });
     releasers.push(embedded.stop);
+    folders.push(embedded.connection.host);
     void embedded.died.then((lastWords) => warn(new Error(`the embedded database ended: ${lastWords}`)));
     return embedded.connection;
   }
@@ -187,7 +192,15 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
       })();
       return stopped;
     },
-    stopNow() {},
+    stopNow() {
+      for (const folder of folders) {
+        try {
+          rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+        } catch {
+          // Something was put there at this very moment; the next start removes it.
+        }
+      }
+    },
   };
 }
 

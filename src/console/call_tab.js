@@ -46,7 +46,7 @@ export function callTab(fn, signal) {
       h('div', { class: 'bar call' }, method, path, button),
       h('label', { for: 'body' }, 'Body'),
       body,
-      h('p', { class: 'faint' }, 'Called with your service key, as any client would.'),
+      h('p', { class: 'faint hint' }, 'Called with your service key, as any client would.'),
     ),
     answered,
   ];
@@ -71,7 +71,9 @@ function show(fn, answer, text, ms) {
       { class: 'bar' },
       pill(String(answer.status), kind),
       h('span', {}, duration(ms)),
-      id === null ? null : h('a', { class: 'push', href: `#/functions/${fn.name}/executions/${id}` }, 'Its execution'),
+      id === null
+        ? null
+        : h('a', { class: 'push', href: `#/functions/${fn.name}/executions/${id}` }, 'Its execution'),
     ),
     h('pre', { tabindex: '0' }, text === '' ? '(no body)' : pretty(text.slice(0, SHOWN))),
     h('details', {}, h('summary', { class: 'faint' }, 'Headers'), h('pre', { tabindex: '0' }, headers)),

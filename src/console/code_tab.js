@@ -40,9 +40,9 @@ export function codeTab(fn, _signal, again) {
     try {
       const changed = await api(`/functions/${fn.name}`, { method: 'PATCH', json: { code: area.value } });
       await again();
-      document.querySelector('#said')?.append(
-        h('p', { class: 'notice good', role: 'status' }, `Version ${changed.version} is live.`),
-      );
+      document
+        .querySelector('#said')
+        ?.append(h('p', { class: 'notice good', role: 'status' }, `Version ${changed.version} is live.`));
     } catch (error) {
       said.replaceChildren(problem(error, goTo));
       button.disabled = false;
@@ -59,7 +59,11 @@ export function codeTab(fn, _signal, again) {
       'div',
       { class: 'bar' },
       button,
-      h('span', { class: 'faint' }, 'It is live for the next call. Calls in flight finish on the old version.'),
+      h(
+        'span',
+        { class: 'faint' },
+        'It is live for the next call. Calls in flight finish on the old version.',
+      ),
     ),
   );
 }

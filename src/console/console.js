@@ -45,7 +45,11 @@ async function page([first, name, ...rest], signal) {
 
 window.addEventListener('hashchange', () => {
   // The skip link goes to the content, not to another page.
-  if (location.hash !== '#main') void show().then(() => main.focus());
+  if (location.hash !== '#main')
+    void show().then(() => {
+      main.focus({ preventScroll: true });
+      window.scrollTo(0, 0);
+    });
 });
 document.querySelector('#sign-out').addEventListener('click', () => {
   key.forget();

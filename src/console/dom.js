@@ -9,7 +9,11 @@ export function h(tag, attributes = {}, ...children) {
     else if (name === 'value' || name === 'checked') element[name] = value;
     else element.setAttribute(name, value === true ? '' : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== false && child !== undefined));
+  element.append(
+    ...children
+      .flat(Number.POSITIVE_INFINITY)
+      .filter((child) => child !== null && child !== false && child !== undefined),
+  );
   return element;
 }
 
@@ -26,11 +30,7 @@ export function statusPill(status) {
 /** A table in a card. `columns`: `[heading, class]`. */
 export function table(columns, rows) {
   const head = columns.map(([heading, kind]) => h('th', { scope: 'col', class: kind }, heading));
-  return h(
-    'div',
-    { class: 'card' },
-    h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, rows)),
-  );
+  return h('div', { class: 'card' }, h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, rows)));
 }
 
 /** What the API said was wrong; a place in the code can be gone to. */
@@ -38,7 +38,11 @@ export function problem(error, goTo) {
   const places = (error.details ?? []).map(({ field, message, line, column }) => {
     const text = line === undefined ? `${field}: ${message}` : `Line ${line}, column ${column}: ${message}`;
     const known = line !== undefined && goTo !== undefined;
-    return h('li', {}, known ? h('button', { type: 'button', onclick: () => goTo(line, column) }, text) : text);
+    return h(
+      'li',
+      {},
+      known ? h('button', { type: 'button', onclick: () => goTo(line, column) }, text) : text,
+    );
   });
   return h(
     'div',

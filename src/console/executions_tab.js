@@ -5,7 +5,7 @@ import { ago, duration, h, pill, statusPill, table } from './dom.js';
 const PAGE = 50;
 const COLUMNS = [
   ['Status', ''],
-  ['When', ''],
+  ['When', 'when'],
   ['Time', 'number'],
   ['', ''],
   ['Error', 'grow'],
@@ -27,7 +27,10 @@ export async function executionsTab(fn) {
     list.replaceChildren(
       executions.length === 0
         ? h('p', { class: 'card pad faint' }, before ? 'There are no older ones.' : 'Nothing here yet.')
-        : table(COLUMNS, executions.map((execution) => row(fn, execution))),
+        : table(
+            COLUMNS,
+            executions.map((execution) => row(fn, execution)),
+          ),
       ...(executions.length === PAGE
         ? [h('div', { class: 'bar' }, h('button', { type: 'button', onclick: () => show(last) }, 'Older'))]
         : []),
@@ -53,7 +56,7 @@ function row(fn, execution) {
     'tr',
     {},
     h('td', {}, statusPill(execution.status)),
-    h('td', {}, h('a', { href }, ago(execution.executed_at))),
+    h('td', { class: 'when' }, h('a', { href }, ago(execution.executed_at))),
     h('td', { class: 'number' }, duration(execution.duration_ms)),
     h('td', {}, execution.cold_start ? pill('cold') : null),
     h('td', { class: 'grow faint' }, execution.error_message),
@@ -77,7 +80,11 @@ export async function executionPage(fn, id) {
     h(
       'div',
       { class: 'card pad' },
-      h('dl', {}, facts.map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
+      h(
+        'dl',
+        {},
+        facts.map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
+      ),
     ),
     text('Error', it.error_stack ?? it.error_message),
     text('Logs', it.logs),

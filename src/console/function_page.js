@@ -13,7 +13,8 @@ const TITLES = { executions: 'Executions', code: 'Code', call: 'Call', logs: 'Li
 /** `rest`: the tab, and what it shows. `signal`: aborted when the page is left. */
 export async function functionPage(name, [tab = 'executions', id], signal, again) {
   const fn = await api(`/functions/${encodeURIComponent(name)}`);
-  const body = id === undefined ? await (TABS[tab] ?? executionsTab)(fn, signal, again) : await executionPage(fn, id);
+  const body =
+    id === undefined ? await (TABS[tab] ?? executionsTab)(fn, signal, again) : await executionPage(fn, id);
 
   async function toggle() {
     await api(`/functions/${fn.name}`, { method: 'PATCH', json: { enabled: !fn.enabled } });

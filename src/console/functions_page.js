@@ -17,7 +17,15 @@ export async function functionsPage() {
     h('a', { class: 'button main push', href: '#/new' }, 'New function'),
   );
   if (functions.length === 0)
-    return [head, h('p', { class: 'card pad' }, 'There are none yet. ', h('a', { href: '#/new' }, 'Write the first one.'))];
+    return [
+      head,
+      h(
+        'p',
+        { class: 'card pad' },
+        'There are none yet. ',
+        h('a', { href: '#/new' }, 'Write the first one.'),
+      ),
+    ];
   const columns = [
     ['Name', 'name'],
     ['State', ''],

@@ -5,7 +5,7 @@ import { h } from './dom.js';
 const KEPT = 2000;
 
 export async function logsTab(fn, signal) {
-  const lines = h('pre', { class: 'log', tabindex: '0', role: 'log', 'aria-label': `Log of ${fn.name}` });
+  const lines = h('pre', { class: 'stream', tabindex: '0', role: 'log', 'aria-label': `Log of ${fn.name}` });
   const state = h('span', { class: 'faint', role: 'status' }, 'Connecting …');
 
   function add(element) {
@@ -17,8 +17,11 @@ export async function logsTab(fn, signal) {
 
   function onEvent(name, data) {
     if (name === 'dropped') return add(h('div', { class: 'warn' }, `${data.lines} lines were left out`));
+    // A stored line carries its level in front.
+    const [, level = data.level, text = data.message] =
+      /^\[(debug|warn|error)\] (.*)$/s.exec(data.message) ?? [];
     const time = new Date(data.timestamp).toLocaleTimeString('en-GB');
-    add(h('div', { class: data.level }, h('time', { datetime: data.timestamp }, time), h('span', {}, data.message)));
+    add(h('div', { class: level }, h('time', { datetime: data.timestamp }, time), h('span', {}, text)));
   }
 
   async function follow() {
@@ -32,6 +35,10 @@ export async function logsTab(fn, signal) {
   }
 
   await events(`/functions/${fn.name}/logs?limit=20`, signal, onEvent);
+  // The newest of them is what matters, once they are on the page.
+  requestAnimationFrame(() => {
+    lines.scrollTop = lines.scrollHeight;
+  });
   void follow();
   return [
     h(

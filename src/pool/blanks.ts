@@ -18,8 +18,8 @@ export interface BlankKind {
 export interface Blanks {
   /** A ready blank process of this kind, spawned now if none waits. Rejects after `acquireTimeoutMs`. */
   take(kind: BlankKind): Promise<DenoProcess>;
-  /** Fills up behind the processes that were taken; called once a claim is over, so as not to compete with it. */
-  refill(kind: BlankKind): void;
+  /** Fills up behind a process that was taken; called once its claim is over, so as not to compete with it. */
+  refill(kind: BlankKind, taken: DenoProcess): void;
   counts(): { kind: BlankKind; ready: number; starting: number }[];
   stop(): Promise<void>;
 }
@@ -39,7 +39,7 @@ interface KindPool {
   kind: BlankKind;
   pool: GenericPool<DenoProcess>;
   /** Taken, and still counted by generic-pool. */
-  taken: DenoProcess[];
+  taken: Set<DenoProcess>;
 }
 
 export function createBlanks(options: BlanksOptions): Blanks {
@@ -81,7 +81,7 @@ export function createBlanks(options: BlanksOptions): Blanks {
     );
     pool.on('factoryCreateError', options.onError);
     pool.on('factoryDestroyError', options.onError);
-    const made: KindPool = { kind, pool, taken: [] };
+    const made: KindPool = { kind, pool, taken: new Set() };
     pools.set(key, made);
     return made;
   }
@@ -90,19 +90,21 @@ export function createBlanks(options: BlanksOptions): Blanks {
     async take(kind) {
       const entry = poolOf(kind);
       const process = await entry.pool.acquire();
-      entry.taken.push(process);
+      entry.taken.add(process);
       return process;
     },
-    refill(kind) {
+    refill(kind, process) {
       const entry = poolOf(kind);
-      // To generic-pool, a process that was taken is one to be destroyed: it makes another in its place.
-      for (const process of entry.taken.splice(0)) void entry.pool.destroy(process).catch(options.onError);
+      // To generic-pool, a process that was taken is one to be destroyed: it makes another in its place. Those of
+      // claims that still run are left alone: they may be blank yet.
+      if (entry.taken.delete(process)) void entry.pool.destroy(process).catch(options.onError);
     },
     counts: () =>
       [...pools.values()].map(({ kind, pool }) => ({ kind, ready: pool.available, starting: pool.pending })),
     async stop() {
       for (const { pool, taken } of pools.values()) {
-        for (const process of taken.splice(0)) void pool.destroy(process).catch(options.onError);
+        for (const process of taken) void pool.destroy(process).catch(options.onError);
+        taken.clear();
         await pool.drain();
         await pool.clear();
       }

@@ -101,7 +101,7 @@ export function createPool(options: PoolOptions): Pool {
         process.kill('failed');
         throw error;
       } finally {
-        blanks.refill(kind);
+        blanks.refill(kind, process);
       }
     },
     processes: () => alive.values(),

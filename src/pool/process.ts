@@ -215,11 +215,13 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       if (state !== 'blank') throw new Error(`process ${options.id} is ${state}, not blank`);
       state = 'specialising';
       events = on;
-      await writeFile(join(dir, 'code', 'main.js'), what.code, { mode: 0o400 });
-      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o400 });
+      // From here on, the end of the process is the end of the claim.
       const loaded = new Promise<Specialised>((resolve, reject) => {
         claimNext = { resolve, reject };
       });
+      loaded.catch(() => {}); // whoever awaits it below is told; if writing fails first, nobody does
+      await writeFile(join(dir, 'code', 'main.js'), what.code, { mode: 0o400 });
+      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o400 });
       control.send({
         t: 'claim',
         claim: {

@@ -65,11 +65,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     const requestId =
       headers.requestId !== undefined && REQUEST_ID.test(headers.requestId) ? headers.requestId : id;
     try {
+      if (headers.hosts === 0 && incoming.httpVersion === '1.1')
+        throw new HearthError('INVALID_REQUEST', 'The request has no Host header.');
       const resolved = resolve(incoming.url ?? '/', headers);
       if ('entry' in resolved) {
         if (incoming.method === 'OPTIONS' && answeredPreflight(outgoing, headers, resolved.entry, requestId))
           return;
-        const admitted = admit(headers, resolved);
+        const admitted = admit(headers, resolved, isPreflight(incoming, headers));
         if (admitted instanceof Promise) {
           admitted.then(
             (principal) => call(incoming, outgoing, headers, resolved, principal, id, requestId),
@@ -107,7 +109,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     try {
       const resolved = resolve(incoming.url ?? '/', headers);
       if (!('entry' in resolved)) throw new HearthError('NOT_FOUND', 'Nothing here speaks WebSocket.');
-      Promise.resolve(admit(headers, resolved))
+      Promise.resolve(admit(headers, resolved, false))
         .then((principal) => {
           const request: UpgradeRequest = {
             ...describe(incoming, headers, resolved, principal, id, requestId),
@@ -166,10 +168,15 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   /** Who may call: at least an anon key, or anyone where the function says so. Null: nobody in particular. */
-  function admit(headers: ReadHeaders, resolved: Resolved): Principal | null | Promise<Principal | null> {
+  function admit(
+    headers: ReadHeaders,
+    resolved: Resolved,
+    preflight: boolean,
+  ): Principal | null | Promise<Principal | null> {
     const { meta } = resolved.entry;
     const check = (principal: Principal | null) => {
-      if (principal === null && !meta.allow_unauthenticated) {
+      // A browser sends no credential with a preflight; the function answers what the platform does not.
+      if (principal === null && !meta.allow_unauthenticated && !preflight) {
         throw new HearthError(
           'UNAUTHENTICATED',
           'This function needs a credential: an anon key at least, as Authorization: Bearer or apikey.',
@@ -272,6 +279,11 @@ function answeredPreflight(
   outgoing.writeHead(204, [...answer, 'x-request-id', requestId]);
   outgoing.end();
   return true;
+}
+
+/** The Fetch standard's CORS preflight. */
+function isPreflight(incoming: IncomingMessage, headers: ReadHeaders): boolean {
+  return incoming.method === 'OPTIONS' && headers.origin !== undefined && headers.requestMethod !== undefined;
 }
 
 function checkTenant(principal: Principal, tenant: string) {

@@ -1,5 +1,5 @@
 /** The public HTTP listener of one router. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { HearthError } from '../errors.js';
 import type { Gateway } from './gateway.js';
@@ -11,6 +11,8 @@ export interface Listener {
   /** Stops accepting and closes idle connections; resolves when the last one is closed. */
   close(): Promise<void>;
   closeAll(): void;
+  /** Whether every byte that was written has left this process. */
+  flushed(): boolean;
 }
 
 /** Bytes that a request's head may have. */
@@ -26,14 +28,30 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
       // A body may take as long as its function may run; the call's own deadline ends it.
       requestTimeout: 0,
       noDelay: true,
+      // Node would answer with an empty body; the gateway answers with the contract's error.
+      requireHostHeader: false,
     },
     gateway.onRequest,
   );
   const uuid7 = createUuid7();
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('upgrade', (incoming, socket, head) => gateway.onUpgrade(incoming, socket, head));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!(socket as Socket).writable || error.code === 'ECONNRESET') return void socket.destroy();
+    const answering: unknown = Reflect.get(socket, '_httpMessage');
+    const begun = answering instanceof ServerResponse && answering.headersSent;
+    // An answer that has begun is cut off rather than followed by another that would look like a part of it.
+    if (begun || !(socket as Socket).writable || error.code === 'ECONNRESET') return void socket.destroy();
     socket.end(malformedAnswer(error.code, uuid7(Date.now())));
+  });
+  // Expectations that nobody knows may be passed over (RFC 9110, 10.1.1).
+  server.on('checkExpectation', gateway.onRequest);
+  server.on('connect', (_, socket) => {
+    socket.on('error', () => {}); // the client is gone: there is nobody to answer
+    socket.end(malformedAnswer('CONNECT', uuid7(Date.now())));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -48,6 +66,7 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
         server.closeIdleConnections();
       }),
     closeAll: () => server.closeAllConnections(),
+    flushed: () => [...sockets].every((socket) => socket.writableLength === 0),
   };
 }
 
@@ -58,7 +77,9 @@ function malformedAnswer(code: string | undefined, requestId: string): string {
       ? new HearthError('TOO_LARGE', `The request's head is larger than ${MAX_HEAD_BYTES} bytes.`)
       : code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? new HearthError('INVALID_REQUEST', 'The request did not arrive in time.')
-        : new HearthError('INVALID_REQUEST', 'The request is not valid HTTP.');
+        : code === 'CONNECT'
+          ? new HearthError('INVALID_REQUEST', 'This is no proxy.')
+          : new HearthError('INVALID_REQUEST', 'The request is not valid HTTP.');
   const body = errorBody(error, { requestId });
   return (
     `HTTP/1.1 ${error.status} ${error.status === 413 ? 'Content Too Large' : 'Bad Request'}\r\n` +

@@ -5,6 +5,7 @@ export interface LogFollowers {
   /** Calls back for each line from now on; the returned function ends it. */
   follow(functionId: string, onLine: (line: LogLineMessage) => void): () => void;
   deliver(functionId: string, lines: LogLineMessage[]): void;
+  count(): number;
 }
 
 export function createLogFollowers(tell: (functionId: string, on: boolean) => void): LogFollowers {
@@ -26,6 +27,11 @@ export function createLogFollowers(tell: (functionId: string, on: boolean) => vo
     },
     deliver(functionId, lines) {
       for (const onLine of followers.get(functionId) ?? []) for (const line of lines) onLine(line);
+    },
+    count() {
+      let total = 0;
+      for (const set of followers.values()) total += set.size;
+      return total;
     },
   };
 }

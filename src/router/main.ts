@@ -45,6 +45,7 @@ export interface Router {
 
 const DEADLINE_SWEEP_MS = 100;
 const LEASE_SWEEP_MS = 1_000;
+const LINGER_MS = 50;
 const API_CONNECTIONS = 4;
 
 export async function startRouter(config: RouterConfig, link: SupervisorLink): Promise<Router> {
@@ -142,6 +143,8 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
   });
   const consoleFiles = await loadConsole(fileURLToPath(new URL('../console', import.meta.url)));
   const requests = new WeakMap<IncomingMessage, ApiRequest>();
+  /** Answers of the API that are not complete yet. */
+  const answering = new Set<ServerResponse>();
   const apiListener = getRequestListener(
     (request, env) => {
       const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
@@ -162,6 +165,8 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
         return answerHealth(outgoing, request.path, state);
       if (consoleFiles.answer(incoming, outgoing, request.path, request.requestId)) return;
       requests.set(incoming, request);
+      answering.add(outgoing);
+      outgoing.once('close', () => answering.delete(outgoing));
       incoming.url = request.path;
       outgoing.setHeader('x-request-id', request.requestId);
       void apiListener(incoming, outgoing);
@@ -194,10 +199,13 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
         for (const call of [...calls.running]) call.cutOff();
         listener.closeAll();
       }, seconds * 1000);
+      let quiet = 0;
       const lingering = setInterval(() => {
-        // Connections that have become idle, and streams that the platform itself holds open.
-        if (calls.running.size === 0) listener.closeAll();
-      }, 50);
+        const working = calls.running.size > 0 || answering.size > followers.count() || !listener.flushed();
+        quiet = working ? 0 : quiet + 1;
+        // What is left are idle connections and the logs that are followed; a request may just be on its way in.
+        if (quiet > 1) listener.closeAll();
+      }, LINGER_MS);
       await closed;
       clearTimeout(cutOff);
       clearInterval(lingering);

@@ -1,13 +1,13 @@
 /** A WebSocket (or any upgrade) to a function: the handshake goes to the process, then bytes flow both ways. */
 
-import { STATUS_CODES } from 'node:http';
-import { connect } from 'node:net';
+import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
-import type { Execution, ExecutionStatus } from '../store/types.js';
+import type { ExecutionStatus } from '../store/types.js';
+import type { Denial } from '../supervisor/protocol.js';
 import type { CallContext, CallDescription } from './call.js';
 import type { Slot } from './leases.js';
-import { errorBody } from './respond.js';
+import { type AnswerIds, errorBody } from './respond.js';
 
 export interface UpgradeRequest extends CallDescription {
   rawHeaders: string[];
@@ -16,170 +16,295 @@ export interface UpgradeRequest extends CallDescription {
   head: Buffer;
 }
 
-const MAX_HEAD_BYTES = 128 * 1024;
+type Thrown = NonNullable<Denial['thrown']>;
+
+/** ms to wait for the supervisor to say why a process ended. */
+const VERDICT_MS = 2_000;
+const MAX_ATTEMPTS = 3;
+/** What tells that the process has not read the handshake: the last is a Unix socket closed on unread bytes (unix(7)). */
+const UNREACHED = new Set(['ECONNREFUSED', 'ENOENT', 'EPIPE', 'ECONNRESET']);
+/** Bytes of a function's error that are read. */
+const MAX_ERROR_BYTES = 256 * 1024;
 
 /** Takes a slot for as long as the connection lives. */
 export function startUpgrade(context: CallContext, request: UpgradeRequest): void {
   const { fn, socket } = request;
   const startedAt = context.now();
   const start = performance.now();
+  let attempts = 0;
   let over = false;
+  let slot: Slot | null = null;
+  let cold = false;
+  let cpuMs: number | null = null;
+  let statusCode: number | null = null;
+  let upgraded = false;
+  let closeUpstream = () => {};
   let cancel = () => {};
+  let timer: NodeJS.Timeout | undefined;
+  let stopAsking = () => {};
+  const running = {
+    checkDeadline: () => {},
+    cutOff: () =>
+      fail('cancelled', new HearthError('UNAVAILABLE', 'The node is stopping.', { retryAfter: 1 }), null),
+  };
   // A connection that breaks ends with 'close'; what broke it does not matter.
   socket.on('error', () => socket.destroy());
-  const onClose = () => cancel();
-  socket.once('close', onClose);
-
-  const slot = context.leases.take(fn.id, fn.version);
-  if (slot !== null) return open(slot);
-  const waiting = context.leases.wait(fn.id, {
-    onSlot: open,
-    onDenied(denial) {
-      over = true;
-      refuse(
-        socket,
-        new HearthError(
-          denial.code,
-          denial.message,
-          denial.retryAfter === undefined ? {} : { retryAfter: denial.retryAfter },
-        ),
-        request.requestId,
-      );
-    },
+  socket.once('close', () => {
+    cancel();
+    if (slot === null) return;
+    if (upgraded) end('success', null, null);
+    else end('cancelled', 'The client went away before the answer was complete.', null);
   });
-  cancel = () => context.leases.cancel(waiting);
 
-  function open(slot: Slot) {
-    if (over || socket.destroyed) return context.leases.free(slot, true);
-    const upstream = connect(slot.lease.address.socketPath);
-    const timer = setTimeout(() => {
-      end('timeout', `The connection was open for ${fn.timeout_seconds} s, the function's time limit.`);
-    }, fn.timeout_seconds * 1000);
-    cancel = () => end('success', null);
+  begin();
 
-    function end(status: ExecutionStatus, message: string | null) {
-      if (over) return;
-      over = true;
-      clearTimeout(timer);
-      socket.destroy();
-      upstream.destroy();
-      context.running.delete(running);
-      // The connection was the upgrade's own; the slot's HTTP connection was not used.
-      context.leases.free(slot, true);
-      const duration = performance.now() - start;
-      request.series.finished(status, slot.cold, duration / 1000);
-      context.notes.toJoin(
-        execution(request, {
-          status,
-          message,
-          cold: slot.cold,
-          version: slot.lease.address.version,
-          startedAt,
-          duration,
-          statusCode,
-        }),
+  function begin() {
+    attempts++;
+    const free = context.leases.take(fn.id, fn.version);
+    if (free !== null) return open(free);
+    const waiting = context.leases.wait(fn.id, { onSlot: open, onDenied });
+    cancel = () => context.leases.cancel(waiting);
+  }
+
+  function open(granted: Slot) {
+    cancel = () => {};
+    if (socket.destroyed) return context.leases.free(granted, true);
+    slot = granted;
+    cold ||= granted.cold;
+    context.running.add(running);
+    clearTimeout(timer);
+    timer = setTimeout(overdue, fn.timeout_seconds * 1000);
+    const upstream = httpRequest({
+      socketPath: granted.lease.address.socketPath,
+      path: request.url,
+      headers: handshake(request),
+      agent: false,
+    });
+    closeUpstream = () => upstream.destroy();
+    upstream.on('upgrade', onUpgrade);
+    upstream.on('response', onRefusal);
+    upstream.on('error', onBroken);
+    upstream.end();
+  }
+
+  function onUpgrade(answer: IncomingMessage, upstream: Duplex, head: Buffer) {
+    closeUpstream = () => upstream.destroy();
+    if (over) return upstream.destroy();
+    upgraded = true;
+    statusCode = 101;
+    readMark(answer);
+    socket.write(answerHead(request, answer));
+    if (head.length > 0) socket.write(head);
+    if (request.head.length > 0) upstream.write(request.head);
+    upstream.on('error', () => end('error', 'The process ended while the connection was open.', null));
+    upstream.once('close', () => end('success', null, null));
+    socket.pipe(upstream);
+    upstream.pipe(socket);
+  }
+
+  /** The function answered like any other call: that is what the client gets, and the end of the connection. */
+  function onRefusal(answer: IncomingMessage) {
+    if (over) return;
+    statusCode = answer.statusCode ?? 502;
+    const failed = readMark(answer) === 'e';
+    answer.on('error', () => end('error', 'The answer broke off.', null));
+    if (failed) return readError(answer);
+    socket.write(answerHead(request, answer, 'connection: close'));
+    answer.pipe(socket);
+    answer.once('end', () => finished('success', null, null));
+  }
+
+  function readError(answer: IncomingMessage) {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    answer.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= MAX_ERROR_BYTES) chunks.push(chunk);
+    });
+    answer.once('end', () => {
+      const message = `The function ${fn.name} failed. Its log and its execution say why.`;
+      fail('error', new HearthError('FUNCTION_ERROR', message), parseThrown(Buffer.concat(chunks)));
+    });
+  }
+
+  /** The process is ending before it has answered: the supervisor will say why. */
+  function onBroken(error: NodeJS.ErrnoException) {
+    if (over || statusCode !== null) return end('error', 'The process ended.', null);
+    if (slot !== null && UNREACHED.has(error.code ?? '') && attempts < MAX_ATTEMPTS) {
+      context.leases.free(slot, false);
+      slot = null;
+      return begin();
+    }
+    const verdict = setTimeout(() => crashed('crash'), VERDICT_MS);
+    const forget = context.leases.whyGone(slot?.lease.address.process ?? 0, crashed);
+    stopAsking = () => {
+      clearTimeout(verdict);
+      forget();
+    };
+    if (over) stopAsking();
+  }
+
+  function crashed(reason: string) {
+    const error =
+      reason === 'memory'
+        ? new HearthError(
+            'MEMORY_LIMIT',
+            `The function ${fn.name} went over its memory limit of ${fn.memory_limit_mb} MiB.`,
+          )
+        : new HearthError(
+            'FUNCTION_CRASHED',
+            `The process of the function ${fn.name} ended before it had answered.`,
+          );
+    fail('error', error, null);
+  }
+
+  function overdue() {
+    if (upgraded) {
+      return end(
+        'timeout',
+        `The connection was open for ${fn.timeout_seconds} s, the function's limit.`,
+        null,
       );
     }
-    const running = { checkDeadline: () => {}, cutOff: () => end('cancelled', 'The node is stopping.') };
-    context.running.add(running);
+    if (slot !== null) context.overdue(slot.lease.address.process);
+    const message = `The function ${fn.name} did not finish within ${fn.timeout_seconds} s.`;
+    fail('timeout', new HearthError('FUNCTION_TIMEOUT', message), null);
+  }
 
-    let statusCode: number | null = null;
-    upstream.once('connect', () => {
-      upstream.write(handshake(request));
-      if (request.head.length > 0) upstream.write(request.head);
-      socket.pipe(upstream);
+  function onDenied(denial: Denial) {
+    cancel = () => {};
+    const error = new HearthError(
+      denial.code,
+      denial.message,
+      denial.retryAfter === undefined ? {} : { retryAfter: denial.retryAfter },
+    );
+    if (denial.thrown === undefined && denial.code !== 'FUNCTION_TIMEOUT') {
+      over = true;
+      request.series.refused(denial.code);
+      return refuse(socket, error, { requestId: request.requestId });
+    }
+    // The module failed to load: that is an execution, and what it threw belongs to its author.
+    cold = true;
+    fail(denial.code === 'FUNCTION_TIMEOUT' ? 'timeout' : 'error', error, denial.thrown ?? null);
+  }
+
+  /** Answers with the error, where no answer has begun. */
+  function fail(status: ExecutionStatus, error: HearthError, thrown: Thrown | null) {
+    if (over) return;
+    if (!upgraded && socket.writable) {
+      statusCode = error.status;
+      refuse(socket, error, { requestId: request.requestId, executionId: request.executionId });
+      finished(status, thrown?.message ?? error.message, thrown?.stack ?? null);
+    } else end(status, thrown?.message ?? error.message, thrown?.stack ?? null);
+  }
+
+  function end(status: ExecutionStatus, message: string | null, stack: string | null) {
+    if (over) return;
+    socket.destroy();
+    finished(status, message, stack);
+  }
+
+  function finished(status: ExecutionStatus, message: string | null, stack: string | null) {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    stopAsking();
+    closeUpstream();
+    context.running.delete(running);
+    const version = slot?.lease.address.version ?? fn.version;
+    // The connection was the upgrade's own; the slot's HTTP connection was not used.
+    if (slot !== null) context.leases.free(slot, true);
+    const duration = performance.now() - start;
+    request.series.finished(status, cold, duration / 1000);
+    context.notes.toJoin({
+      id: request.executionId,
+      tenant: fn.tenant,
+      function_id: fn.id,
+      function_name: fn.name,
+      version,
+      trigger_type: request.trigger,
+      trigger_payload: null,
+      status,
+      status_code: statusCode,
+      duration_ms: duration,
+      cpu_ms: cpuMs,
+      cold_start: cold,
+      result: null,
+      logs: null,
+      error_message: message,
+      error_stack: stack,
+      executed_at: new Date(startedAt),
+      completed_at: new Date(startedAt + duration),
+      request_id: request.requestId,
     });
-    let answerHead = Buffer.alloc(0);
-    upstream.on('data', function onHead(chunk: Buffer) {
-      answerHead = Buffer.concat([answerHead, chunk]);
-      const headEnd = answerHead.indexOf('\r\n\r\n');
-      if (headEnd < 0) {
-        if (answerHead.length > MAX_HEAD_BYTES) upstream.destroy();
-        return;
-      }
-      upstream.off('data', onHead);
-      const lines = answerHead.toString('latin1', 0, headEnd).split('\r\n');
-      statusCode = Number(/^HTTP\/1\.1 (\d{3})/.exec(lines[0] ?? '')?.[1] ?? 0) || null;
-      // The ids go in behind the status line; the platform's own mark does not leave the node.
-      const ids = [`x-request-id: ${request.requestId}`, `x-execution-id: ${request.executionId}`];
-      const kept = lines.slice(1).filter((line) => !/^x-hearth/i.test(line));
-      socket.write(Buffer.from(`${[lines[0], ...ids, ...kept].join('\r\n')}\r\n\r\n`, 'latin1'));
-      const rest = answerHead.subarray(headEnd + 4);
-      if (rest.length > 0) socket.write(rest);
-      upstream.pipe(socket);
-    });
-    upstream.on('error', () => {
-      if (statusCode === null && !over) {
-        refuse(
-          socket,
-          new HearthError('FUNCTION_CRASHED', `The process of the function ${fn.name} ended.`),
-          request.requestId,
-        );
-      }
-      end('error', 'The process ended while the connection was open.');
-    });
-    upstream.once('close', () => end('success', null));
-    socket.once('close', () => end('success', null));
+  }
+
+  /** The runner's own word about the answer: its kind, and the CPU time of the call. */
+  function readMark(answer: IncomingMessage): string {
+    const mark = answer.headers['x-hearth'];
+    const token = slot?.lease.address.token ?? '';
+    if (typeof mark !== 'string' || !mark.startsWith(token)) return '';
+    cpuMs = Number(mark.slice(token.length + 1)) / 1000;
+    return mark.charAt(token.length);
   }
 }
 
-startUpgrade.refuse = refuse;
+startUpgrade.refuse = (socket: Duplex, error: HearthError, requestId: string) =>
+  refuse(socket, error, { requestId });
 
 /** The contract's error on a connection that was to be upgraded. */
-function refuse(socket: Duplex, error: HearthError, requestId: string): void {
-  const body = errorBody(error, { requestId });
+function refuse(socket: Duplex, error: HearthError, ids: AnswerIds): void {
+  const body = errorBody(error, ids);
   const retry = error.retryAfter === undefined ? '' : `retry-after: ${error.retryAfter}\r\n`;
+  const execution = ids.executionId === undefined ? '' : `x-execution-id: ${ids.executionId}\r\n`;
   socket.end(
     `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\ncontent-type: application/json\r\n${retry}` +
-      `x-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+      `x-request-id: ${ids.requestId}\r\n${execution}content-length: ${Buffer.byteLength(body)}\r\n` +
+      `connection: close\r\n\r\n${body}`,
   );
 }
 
-/** The client's handshake with the absolute URL, its own Upgrade and Connection, and our headers. */
-function handshake(request: UpgradeRequest): string {
-  const lines = [`GET ${request.url} HTTP/1.1`];
-  for (let index = 0; index + 1 < request.headers.length; index += 2)
-    lines.push(`${request.headers[index]}: ${request.headers[index + 1]}`);
-  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
-    if (/^(upgrade|connection)$/i.test(request.rawHeaders[index] ?? '')) {
-      lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);
-    }
+/** Our headers with the client's own Upgrade and Connection: name, value, name, value … */
+function handshake(request: UpgradeRequest): string[] {
+  const headers: string[] = [];
+  for (let index = 0; index + 1 < request.headers.length; index += 2) {
+    const name = request.headers[index] ?? '';
+    const value = request.headers[index + 1] ?? '';
+    // Deno looks for ", " between subprotocols, though the space is the sender's choice (RFC 9110, 5.6.1).
+    headers.push(name, name === 'sec-websocket-protocol' ? value.split(/[ \t]*,[ \t]*/).join(', ') : value);
   }
-  return `${lines.join('\r\n')}\r\n\r\n`;
+  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
+    const name = request.rawHeaders[index] ?? '';
+    if (/^(upgrade|connection)$/i.test(name)) headers.push(name, request.rawHeaders[index + 1] ?? '');
+  }
+  return headers;
 }
 
-function execution(
-  request: UpgradeRequest,
-  end: {
-    status: ExecutionStatus;
-    message: string | null;
-    cold: boolean;
-    version: number;
-    startedAt: number;
-    duration: number;
-    statusCode: number | null;
-  },
-): Execution {
-  const { fn } = request;
-  return {
-    id: request.executionId,
-    tenant: fn.tenant,
-    function_id: fn.id,
-    function_name: fn.name,
-    version: end.version,
-    trigger_type: request.trigger,
-    trigger_payload: null,
-    status: end.status,
-    status_code: end.statusCode,
-    duration_ms: end.duration,
-    cpu_ms: null,
-    cold_start: end.cold,
-    result: null,
-    logs: null,
-    error_message: end.message,
-    error_stack: null,
-    executed_at: new Date(end.startedAt),
-    completed_at: new Date(end.startedAt + end.duration),
-    request_id: request.requestId,
-  };
+/** The head of the function's answer with the platform's ids in it, and without what belongs to the inner connection. */
+function answerHead(request: UpgradeRequest, answer: IncomingMessage, ...more: string[]): Buffer {
+  const status = answer.statusCode ?? 502;
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...more];
+  for (let index = 0; index + 1 < request.answerHeaders.length; index += 2)
+    lines.push(`${request.answerHeaders[index]}: ${request.answerHeaders[index + 1]}`);
+  for (let index = 0; index + 1 < answer.rawHeaders.length; index += 2) {
+    const name = answer.rawHeaders[index] ?? '';
+    if (/^(x-hearth.*|x-request-id|x-execution-id|keep-alive|transfer-encoding)$/i.test(name)) continue;
+    if (status !== 101 && /^connection$/i.test(name)) continue;
+    lines.push(`${name}: ${answer.rawHeaders[index + 1]}`);
+  }
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+}
+
+/** What the runner tells of an error. */
+function parseThrown(body: Buffer): Thrown {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'));
+    if (typeof value === 'object' && value !== null && 'message' in value) {
+      const stack = 'stack' in value && typeof value.stack === 'string' ? value.stack : null;
+      return { name: 'Error', message: String(value.message), stack };
+    }
+  } catch {
+    // Cut off at MAX_ERROR_BYTES: what it says is then left out.
+  }
+  return { name: 'Error', message: 'The function failed with an error too large to keep.', stack: null };
 }

@@ -36,6 +36,10 @@ export function captureConsole(control: Control, executions: Executions): Logs {
   const inner = new Console((text, level) =>
     write(method ?? levels[level] ?? 'log', text.replace(/\n$/, '')),
   );
+  // An indentation would be shared by every call of the process: a group is its label alone.
+  inner.group = inner.log;
+  inner.groupCollapsed = inner.log;
+  inner.groupEnd = () => {};
   for (const name of Object.keys(inner)) {
     const print = inner[name];
     if (typeof print !== 'function') continue;
@@ -58,7 +62,7 @@ interface DenoInternals {
   [key: symbol]: {
     Console: new (
       print: (text: string, level: number) => void,
-    ) => Record<string, (...args: unknown[]) => void>;
+    ) => Record<string, (...args: unknown[]) => void> & { log(...args: unknown[]): void };
   };
 }
 

@@ -28,6 +28,7 @@ let holds = 0;
 /** Marks our own header on answers: known to the router, and not to the function. */
 let mark = '';
 const OwnResponse = Response;
+const { stringify } = JSON;
 
 serve({ path: listenPath, onListen: () => {}, onError: unanswerable }, answer);
 control.send({ t: 'ready' });
@@ -122,7 +123,28 @@ function offerPlatform(claim: Claim) {
     event.preventDefault();
     logs?.write('error', `Uncaught error: ${describe(event.error).stack ?? event.message}`);
   });
+  reportFrom('setTimeout');
+  reportFrom('setInterval');
   if (scratch !== '' && claim.permissions.write) Deno.env.set('TMPDIR', scratch);
+}
+
+/** Deno leaves a timer's context before it reports what the timer threw: reported from within, it finds its execution. */
+function reportFrom(name: 'setTimeout' | 'setInterval') {
+  const start = Reflect.get<object, string>(globalThis, name);
+  const report = globalThis.reportError;
+  const timer = (callback: unknown, ...rest: unknown[]) => {
+    if (typeof callback !== 'function') return start(callback, ...rest);
+    const reported = (...args: unknown[]) => {
+      try {
+        callback(...args);
+      } catch (thrown) {
+        report(thrown);
+      }
+    };
+    return start(reported, ...rest);
+  };
+  Object.defineProperties(timer, Object.getOwnPropertyDescriptors(start));
+  Object.defineProperty(globalThis, name, { value: timer, writable: true, configurable: true });
 }
 
 function waitUntil(promise: unknown) {
@@ -188,7 +210,7 @@ function unanswerable(thrown: unknown): Response {
 function errorAnswer(thrown: unknown): Response {
   const error = describe(thrown);
   logs?.write('error', error.stack ?? `${error.name}: ${error.message}`);
-  return new OwnResponse(JSON.stringify(error), { status: 500 });
+  return new OwnResponse(stringify(error), { status: 500 });
 }
 
 function describe(thrown: unknown): Thrown {

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { readConfig } from './config.js';
+import { StartError } from './errors.js';
+
+describe('settings', () => {
+  it('have the defaults of the documentation, and paths that do not depend on where one is later', () => {
+    expect(readConfig({})).toMatchObject({
+      host: '127.0.0.1',
+      port: 8080,
+      metricsPort: 9464,
+      dataDir: `${process.cwd()}/.hearth`,
+      functionsDir: `${process.cwd()}/functions`,
+      databaseUrl: null,
+      poolSize: 4,
+      domain: null,
+      sandbox: 'auto',
+      drainSeconds: 300,
+      maxCodeBytes: 1_048_576,
+      region: 'local',
+    });
+  });
+
+  it('that are empty count as unset', () => {
+    expect(readConfig({ HEARTH_PORT: '', DATABASE_URL: '', HEARTH_SANDBOX: '' })).toEqual(readConfig({}));
+  });
+
+  it('can take a free port, or leave the metrics out', () => {
+    expect(readConfig({ HEARTH_PORT: '0', HEARTH_METRICS_PORT: 'off' })).toMatchObject({
+      port: 0,
+      metricsPort: 'off',
+    });
+  });
+
+  it.each([
+    ['HEARTH_PORT', 'eighty', 'must be a whole number from 0 to 65535'],
+    ['HEARTH_PORT', '65536', 'must be a whole number from 0 to 65535'],
+    ['HEARTH_PORT', '-1', 'must be a whole number from 0 to 65535'],
+    ['HEARTH_PORT', '80 80', 'must be a whole number from 0 to 65535'],
+    ['HEARTH_METRICS_PORT', 'on', 'must be a port from 0 to 65535, or off'],
+    ['DATABASE_URL', 'mysql://root:hunter2@127.0.0.1/x', 'must be a URL that begins with postgres://'],
+    ['DATABASE_URL', 'not a url hunter2', 'must be a URL that begins with postgres://'],
+    ['HEARTH_ROUTERS', '0', 'must be a whole number from 1 to 64'],
+    ['HEARTH_ROUTERS', '1.5', 'must be a whole number from 1 to 64'],
+    ['HEARTH_POOL_SIZE', 'many', 'must be a whole number from 0 to 256'],
+    ['HEARTH_DOMAIN', 'https://example.com', 'must be a domain name'],
+    ['HEARTH_JWT_SECRET', 'hunter2', 'must have at least 16 characters'],
+    ['HEARTH_ADMIN_KEY', 'hunter2', 'must have at least 16 characters'],
+    ['HEARTH_SANDBOX', 'docker', 'must be auto, bwrap or permissions'],
+    ['HEARTH_DRAIN_SECONDS', '5s', 'must be a whole number from 0 to 3600'],
+    ['HEARTH_KEEP_ALIVE_SECONDS', '0', 'must be a whole number from 1 to 86400'],
+    ['HEARTH_MAX_PROCESSES', '0', 'must be a whole number from 1 to 10000'],
+    ['HEARTH_MAX_CODE_BYTES', '1', 'must be a whole number from 1024 to 67108864'],
+    ['HEARTH_CODE_CACHE_MB', '1', 'must be a whole number from 16 to 1048576'],
+  ])('refuse %s=%s, saying what it must be', (name, value, sentence) => {
+    let thrown: unknown;
+    try {
+      readConfig({ [name]: value });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(StartError);
+    const { message } = thrown instanceof StartError ? thrown : new Error('nothing was thrown');
+    expect(message).toContain(`${name} ${sentence}`);
+    expect(message).not.toMatch(/hunter2|\n/);
+  });
+});

@@ -1,0 +1,2 @@
+// Tells the platform's part of its environment.
+export default () => Deno.env.toObject();

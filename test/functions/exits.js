@@ -1,0 +1,2 @@
+// Ends its process by Deno.exit.
+export default () => Deno.exit(3);

@@ -1,0 +1,3 @@
+// Ends its process while it loads.
+Deno.exit(5);
+export default () => 'never';

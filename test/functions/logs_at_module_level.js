@@ -1,0 +1,3 @@
+// Logs while it loads.
+console.warn('the module loads');
+export default () => 'loaded';

@@ -1,0 +1,3 @@
+// Loops for ever while it loads.
+for (;;);
+export default () => 'never';

@@ -1,0 +1,2 @@
+// Returns Response.error(), a network error.
+export default () => Response.error();

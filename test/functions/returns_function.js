@@ -1,0 +1,2 @@
+// Returns a function.
+export default () => () => 'inner';

@@ -1,0 +1,2 @@
+// Returns a status that HTTP does not have.
+export default () => ({ status: 999, body: 'beyond' });

@@ -1,0 +1,2 @@
+// Returns a status that is no number.
+export default () => ({ status: Number.NaN, body: 'nothing' });

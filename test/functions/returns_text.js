@@ -1,0 +1,2 @@
+// Returns a string from a default function.
+export default () => 'just text';

@@ -1,0 +1,4 @@
+// Throws a string.
+export default () => {
+  throw 'only words';
+};

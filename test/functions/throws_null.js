@@ -1,0 +1,4 @@
+// Throws null.
+export default () => {
+  throw null;
+};

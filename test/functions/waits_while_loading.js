@@ -1,0 +1,3 @@
+// Waits for ever while it loads.
+await new Promise(() => {});
+export default () => 'never';

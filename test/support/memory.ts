@@ -1,0 +1,52 @@
+/** The resident memory of a node's processes, read from /proc. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Bytes of resident memory of each router and Deno process below `pid`. */
+export function memoryBelow(pid: number): Map<number, number> {
+  const parents = new Map<number, number>();
+  const pages = new Map<number, number>();
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+      const [, parent = '0'] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8');
+      parents.set(Number(entry), Number(parent));
+      if (!/^[^\0]*(node|deno)\0/.test(command)) continue;
+      pages.set(Number(entry), Number(readFileSync(`/proc/${entry}/statm`, 'utf8').split(' ')[1]));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const below = (child: number): boolean => {
+    for (let at = parents.get(child); at !== undefined && at > 1; at = parents.get(at))
+      if (at === pid) return true;
+    return false;
+  };
+  return new Map([...pages].filter(([child]) => below(child)).map(([child, count]) => [child, count * 4096]));
+}
+
+/** Runs `task`; the most bytes by which any one of the processes grew meanwhile. */
+export async function growthDuring(pid: number, task: () => Promise<void>): Promise<number> {
+  const before = memoryBelow(pid);
+  if (before.size === 0) throw new Error(`no process found below ${pid}`);
+  let growth = 0;
+  let over = false;
+  const watching = (async () => {
+    while (!over) {
+      for (const [child, bytes] of memoryBelow(pid)) {
+        const first = before.get(child);
+        if (first !== undefined) growth = Math.max(growth, bytes - first);
+      }
+      await sleep(25);
+    }
+  })();
+  try {
+    await task();
+  } finally {
+    over = true;
+    await watching;
+  }
+  return growth;
+}
