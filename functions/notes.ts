@@ -15,7 +15,8 @@ Deno.serve(async (request) => {
   if (request.method === 'GET' && id === undefined) return Response.json([...notes.values()]);
   if (request.method === 'POST' && id === undefined) {
     const { text } = await request.json();
-    if (typeof text !== 'string' || text === '') return Response.json({ error: 'text is missing' }, { status: 400 });
+    if (typeof text !== 'string' || text === '')
+      return Response.json({ error: 'text is missing' }, { status: 400 });
     const note = { id: crypto.randomUUID(), text };
     notes.set(note.id, note);
     return Response.json(note, { status: 201 });

@@ -22,7 +22,9 @@ async function runNode(): Promise<void> {
     if (node.stopping) return;
     await node.stop();
     const known = error instanceof StartError;
-    process.stderr.write(`hearth: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+    process.stderr.write(
+      `hearth: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+    );
     process.exit(known ? 2 : 1);
   }
 }

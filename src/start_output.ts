@@ -44,11 +44,15 @@ export function createStartOutput(output: Output, cwd: string): StartOutput {
       const lines = rows.map(([name, value]) => `  ${dim(name.padEnd(12))} ${value}`);
       for (const { name, error } of facts.failed) lines.push(`  ${bold('Not loaded')}   ${name}: ${error}`);
       if (facts.sandbox.kind === 'permissions') {
-        lines.push(`  ${bold('Warning')}      only Deno's permissions separate functions here: run no code that you do not trust`);
+        lines.push(
+          `  ${bold('Warning')}      only Deno's permissions separate functions here: run no code that you do not trust`,
+        );
       }
       const seconds = (facts.tookMs / 1000).toFixed(1);
       const processes = `${facts.routers} ${facts.routers === 1 ? 'router' : 'routers'}, ${facts.poolSize} processes warm`;
-      output.write(`\n  ${bold(`Hearth ${facts.version}`)} is ready ${dim(`in ${seconds} s (${processes})`)}\n\n${lines.join('\n')}\n\n`);
+      output.write(
+        `\n  ${bold(`Hearth ${facts.version}`)} is ready ${dim(`in ${seconds} s (${processes})`)}\n\n${lines.join('\n')}\n\n`,
+      );
       output.write(dim('  Ctrl-C stops it gracefully; a second one at once.\n\n'));
     },
   };

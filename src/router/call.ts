@@ -230,9 +230,12 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     }
     const outgoing = this.outgoing;
     if (this.last === null) outgoing.end();
-    // As a string it leaves in one write with the head, where a buffer would take a second one.
-    else if (this.last.length <= SMALL_BODY_BYTES) outgoing.end(this.last.toString('latin1'), 'latin1');
-    else outgoing.end(this.last);
+    else if (this.last.length <= SMALL_BODY_BYTES) {
+      // As one string head and body leave in one write(2): given to end(), they would take a writev with an empty part.
+      outgoing.write(this.last.toString('latin1'), 'latin1');
+      outgoing.socket?.uncork();
+      outgoing.end();
+    } else outgoing.end(this.last);
     this.finish('success', null, null);
   }
 

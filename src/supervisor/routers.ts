@@ -68,7 +68,13 @@ interface RunningRouter {
 export function startRouters(options: RoutersOptions): Routers {
   const routers = new Map<number, RunningRouter>();
   let stopping = false;
-  cluster.setupPrimary({ exec: options.entry, args: [], serialization: 'advanced' });
+  cluster.setupPrimary({
+    exec: options.entry,
+    args: [],
+    // Executions live for a batch's length: with room for them there, they need not be copied to the old generation.
+    execArgv: ['--max-semi-space-size=64'],
+    serialization: 'advanced',
+  });
 
   function fork(): Promise<void> {
     const worker = cluster.fork();

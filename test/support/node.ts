@@ -77,9 +77,12 @@ export async function startNode(
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   await until(
     () => output.includes('is ready') || child.exitCode !== null,
-    40_000,
+    60_000,
     () => output,
-  );
+  ).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   if (child.exitCode !== null) throw new Error(`the node did not start (exit ${child.exitCode}):\n${output}`);
   const credentials = JSON.parse(await readFile(join(dataDir, 'credentials.json'), 'utf8')) as Credentials;
   const keys = {
