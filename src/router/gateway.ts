@@ -64,6 +64,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const headers = readHeaders(incoming.rawHeaders);
     const requestId =
       headers.requestId !== undefined && REQUEST_ID.test(headers.requestId) ? headers.requestId : id;
+    let cors: readonly string[] = [];
     try {
       if (headers.hosts === 0 && incoming.httpVersion === '1.1')
         throw new HearthError('INVALID_REQUEST', 'The request has no Host header.');
@@ -71,12 +72,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       if ('entry' in resolved) {
         if (incoming.method === 'OPTIONS' && answeredPreflight(outgoing, headers, resolved.entry, requestId))
           return;
+        // On refusals too, so that a browser shows the error and not a failure of CORS.
+        cors = resolved.entry.corsHeaders(headers.origin);
         const admitted = admit(headers, resolved, isPreflight(incoming, headers));
         if (admitted instanceof Promise) {
           admitted.then(
             (principal) => call(incoming, outgoing, headers, resolved, principal, id, requestId),
-            (error: unknown) =>
-              refuse(outgoing, error, requestId, resolved.entry.corsHeaders(headers.origin)),
+            (error: unknown) => refuse(outgoing, error, requestId, cors),
           );
         } else call(incoming, outgoing, headers, resolved, admitted, id, requestId);
         return;
@@ -96,7 +98,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         },
       });
     } catch (error) {
-      refuse(outgoing, error, requestId, []);
+      refuse(outgoing, error, requestId, cors);
     }
   }
 
