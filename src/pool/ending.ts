@@ -8,6 +8,7 @@ export type KillReason =
   | 'memory'
   | 'idle'
   | 'superseded'
+  | 'unreachable'
   | 'failed'
   | 'shutdown'
   | 'evicted'

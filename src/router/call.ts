@@ -3,12 +3,23 @@
  * from the process's connection to the client's, without `Request` or `Response` objects in between.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Dispatcher } from 'undici';
 import { HearthError } from '../errors.js';
 import type { Execution, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
 import type { Denial } from '../supervisor/protocol.js';
 import { createBody, type RequestBody } from './body.js';
+import type { ConnectionHandler } from './connection.js';
 import type { ExecutionNotes } from './execution_notes.js';
+import {
+  functionFailed,
+  functionTimedOut,
+  isUnreached,
+  MAX_ATTEMPTS,
+  MAX_ERROR_BYTES,
+  processEnded,
+  readThrown,
+  type Thrown,
+  VERDICT_MS,
+} from './failures.js';
 import type { CallSeries } from './function_entry.js';
 import type { Leases, Slot, Waiting } from './leases.js';
 import { answerError } from './respond.js';
@@ -46,15 +57,10 @@ export interface CallDescription {
   answerHeaders: readonly string[];
 }
 
-/** ms to wait for the supervisor to say why a process ended. */
-const VERDICT_MS = 2_000;
-const MAX_ATTEMPTS = 3;
 const SMALL_BODY_BYTES = 8 * 1024;
 const BROKEN_OFF = 'The answer broke off: its stream failed, or the process ended.';
-/** Bytes of a function's error that are read. */
-const MAX_ERROR_BYTES = 256 * 1024;
 
-export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
+export class Call implements ConnectionHandler, Waiting, Running {
   private readonly context: CallContext;
   private readonly request: CallDescription;
   private readonly incoming: IncomingMessage;
@@ -65,8 +71,6 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
   private slot: Slot | null = null;
   private waiting = 0;
   private body: RequestBody | null = null;
-  private abort: (() => void) | null = null;
-  private resume: (() => void) | null = null;
   private attempts = 0;
   private over = false;
   private cold = false;
@@ -119,10 +123,10 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     // Waiting for capacity does not count as the function's own time.
     this.deadline = this.context.now() + this.request.fn.timeout_seconds * 1000;
     this.body ??= createBody(this.incoming, this.request.hasBody);
-    slot.client.dispatch(
+    slot.connection.send(
       {
-        path: this.request.url,
-        method: this.incoming.method as Dispatcher.HttpMethod,
+        method: this.incoming.method ?? 'GET',
+        target: this.request.url,
         headers: this.request.headers,
         body: this.body.open(),
       },
@@ -144,35 +148,22 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     this.finish(denial.code === 'FUNCTION_TIMEOUT' ? 'timeout' : 'error', error, denial.thrown ?? null);
   }
 
-  onConnect(abort: () => void): void {
-    this.abort = abort;
-    if (this.over) abort();
-  }
-
-  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    if (status < 200 || this.over) return true;
-    const { answerHeaders } = this.request;
-    const outgoing = this.outgoing;
+  onHeaders(status: number, received: string[], length: number | null): void {
+    if (this.over) return;
+    const { outgoing } = this;
     const headers: string[] = [];
-    const token = this.slot?.lease.address.token ?? '';
     let contentType: string | undefined;
     let encoded = false;
-    for (let index = 0; index + 1 < raw.length; index += 2) {
-      const name = latin1(raw[index]).toLowerCase();
-      const value = latin1(raw[index + 1]);
+    for (let index = 0; index + 1 < received.length; index += 2) {
+      const name = received[index] ?? '';
+      const value = received[index + 1] ?? '';
       switch (name) {
-        case 'connection':
-        case 'keep-alive':
-        case 'transfer-encoding':
         case 'x-request-id':
         case 'x-execution-id':
           continue;
         case 'x-hearth':
-          if (value.startsWith(token)) this.readMark(value.slice(token.length));
+          this.readMark(value);
           continue;
-        case 'content-length':
-          this.left = Number(value);
-          break;
         case 'content-type':
           contentType = value;
           break;
@@ -185,15 +176,14 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     this.statusCode = status;
     if (this.kind === 'e') {
       this.errorBody = [];
-      return true;
+      return;
     }
     if (!this.request.fn.disable_execution_logs) this.result = keepResult(contentType, encoded);
-    for (const header of answerHeaders) headers.push(header);
+    for (const header of this.request.answerHeaders) headers.push(header);
     outgoing.writeHead(status, headers);
     // A stream's head goes out at once; otherwise head and body leave in one write.
-    if (this.left < 0 && this.incoming.method !== 'HEAD') outgoing.flushHeaders();
-    this.resume = resume;
-    return true;
+    if (length === null) outgoing.flushHeaders();
+    else this.left = length;
   }
 
   onData(chunk: Buffer): boolean {
@@ -213,7 +203,7 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     }
     const outgoing = this.outgoing;
     if (outgoing.write(chunk)) return true;
-    outgoing.once('drain', () => this.resume?.());
+    outgoing.once('drain', () => this.slot?.connection.resume());
     return false;
   }
 
@@ -221,11 +211,8 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     this.leave(true);
     if (this.over) return;
     if (this.errorBody !== null) {
-      const thrown = parseThrown(Buffer.concat(this.errorBody));
-      const error = new HearthError(
-        'FUNCTION_ERROR',
-        `The function ${this.request.fn.name} failed. Its log and its execution say why.`,
-      );
+      const thrown = readThrown(Buffer.concat(this.errorBody));
+      const error = functionFailed(this.request.fn);
       return this.finish('error', error, thrown);
     }
     const outgoing = this.outgoing;
@@ -241,10 +228,14 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
 
   onError(error: Error): void {
     const process = this.slot?.lease.address.process ?? 0;
-    const reached = this.reached(error);
+    if (this.over) return this.leave(false);
+    if (!this.reached(error) && this.slot !== null) {
+      const slot = this.slot;
+      this.slot = null;
+      this.context.leases.lost(slot);
+      if (this.attempts < MAX_ATTEMPTS) return this.start();
+    }
     this.leave(false);
-    if (this.over) return;
-    if (!reached && this.attempts < MAX_ATTEMPTS) return this.start();
     if (this.outgoing.headersSent)
       return this.finish('error', new HearthError('FUNCTION_CRASHED', BROKEN_OFF), null);
     // The process is ending: the supervisor will say why.
@@ -263,12 +254,9 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     const { lease } = this.slot;
     const { fn } = this.request;
     this.context.overdue(lease.address.process);
-    const error = new HearthError(
-      'FUNCTION_TIMEOUT',
-      `The function ${fn.name} did not finish within ${fn.timeout_seconds} s.`,
-    );
+    const error = functionTimedOut(fn);
     this.finish('timeout', error, null);
-    this.abort?.();
+    this.slot?.connection.destroy();
   }
 
   /** The router stops, and this call has not finished in the time it had. */
@@ -279,7 +267,7 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
       new HearthError('UNAVAILABLE', 'The node is stopping.', { retryAfter: 1 }),
       null,
     );
-    this.abort?.();
+    this.slot?.connection.destroy();
   }
 
   private clientGone(): void {
@@ -289,49 +277,24 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     this.over = true;
     this.settle();
     if (ran) this.note('cancelled', 'The client went away before the answer was complete.', null);
-    this.abort?.();
+    this.slot?.connection.destroy();
   }
 
   /** Whether the process may have begun to work on the request. */
-  private reached(error: Error & { code?: string }): boolean {
-    if (this.statusCode !== null) return true;
-    if (this.body?.touched === true) return true;
-    switch (error.code) {
-      case 'ECONNREFUSED':
-      case 'ENOENT':
-      case 'EPIPE':
-      // A Unix socket answers so when its peer closed it without having read what was sent (unix(7), Linux).
-      case 'ECONNRESET':
-        return false;
-      default:
-        return true;
-    }
+  private reached(error: Error): boolean {
+    return this.statusCode !== null || this.body?.touched === true || !isUnreached(error);
   }
 
   private crashed(reason: string): void {
-    const { fn } = this.request;
-    const memory = reason === 'memory';
-    const error = memory
-      ? new HearthError(
-          'MEMORY_LIMIT',
-          `The function ${fn.name} went over its memory limit of ${fn.memory_limit_mb} MiB.`,
-        )
-      : new HearthError(
-          'FUNCTION_CRASHED',
-          `The process of the function ${fn.name} ended before it had answered.`,
-        );
-    if (reason === 'timeout')
-      this.finish('error', error, {
-        name: 'Ended',
-        message: 'another call went over its time',
-        stack: null,
-      });
-    else this.finish('error', error, null);
+    this.finish('error', processEnded(this.request.fn, reason), null);
   }
 
-  private readMark(mark: string): void {
-    this.kind = mark.charAt(0);
-    this.cpuMs = Number(mark.slice(1)) / 1000;
+  /** Only what bears the process's token is the platform's own. */
+  private readMark(value: string): void {
+    const token = this.slot?.lease.address.token ?? '';
+    if (!value.startsWith(token)) return;
+    this.kind = value.charAt(token.length);
+    this.cpuMs = Number(value.slice(token.length + 1)) / 1000;
   }
 
   /** Gives the slot back. */
@@ -401,27 +364,4 @@ export class Call implements Dispatcher.DispatchHandler, Waiting, Running {
     if (this.kind === 'd') this.context.notes.done(execution);
     else this.context.notes.toJoin(execution);
   }
-}
-
-interface Thrown {
-  name: string;
-  message: string;
-  stack: string | null;
-}
-
-function parseThrown(body: Buffer): Thrown {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'));
-    if (typeof value === 'object' && value !== null && 'message' in value) {
-      const stack = 'stack' in value && typeof value.stack === 'string' ? value.stack : null;
-      return { name: 'Error', message: String(value.message), stack };
-    }
-  } catch {
-    // Cut off at MAX_ERROR_BYTES: what it says is then left out.
-  }
-  return { name: 'Error', message: 'The function failed with an error too large to keep.', stack: null };
-}
-
-function latin1(bytes: Buffer | undefined): string {
-  return bytes === undefined ? '' : bytes.toString('latin1');
 }

@@ -2,8 +2,9 @@
  * The slots that this router holds on live processes, so that a warm call needs to ask no one. A slot is one connection
  * to one process; a function's idle slots are kept in a stack, so that the process used last is used next.
  */
-import { Client } from 'undici';
+
 import type { Denial, ProcessAddress, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
+import { Connection } from './connection.js';
 
 export interface ProcessLease {
   readonly address: ProcessAddress;
@@ -14,7 +15,7 @@ export interface ProcessLease {
   retired: boolean;
   stuck: boolean;
   /** Idle connections. */
-  readonly idle: Client[];
+  readonly idle: Connection[];
   /** Whether the last report told of use. */
   reported: boolean;
   /** The fewest slots that were idle since the last sweep. */
@@ -23,7 +24,7 @@ export interface ProcessLease {
 
 export interface Slot {
   readonly lease: ProcessLease;
-  readonly client: Client;
+  readonly connection: Connection;
   /** Whether the call waited for its process to start. */
   readonly cold: boolean;
 }
@@ -42,6 +43,8 @@ export interface Leases {
   cancel(call: number): void;
   /** The call is over. `reusable`: its connection can serve another. */
   free(slot: Slot, reusable: boolean): void;
+  /** The process did not take the call, so it is ending: no further call goes there. */
+  lost(slot: Slot): void;
   /** Calls back with why a process ended, once the supervisor has said so; the returned function forgets it. */
   whyGone(process: number, tell: (reason: string) => void): () => void;
   handle(message: ToRouter): void;
@@ -66,7 +69,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
   const processes = new Map<number, ProcessLease>();
   const waitingCalls = new Map<number, string>();
   /** Connections opened ahead to blank processes. */
-  const ahead = new Map<number, Client>();
+  const ahead = new Map<number, Connection>();
   /** Why processes ended lately, and who wants to know. */
   const endings = new Map<number, string>();
   const curious = new Map<number, Set<(reason: string) => void>>();
@@ -101,7 +104,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     running++;
     const spare = lease.slots - lease.running;
     if (spare < lease.leastIdle) lease.leastIdle = spare;
-    return { lease, client: lease.idle.pop() ?? connect(lease.address.socketPath), cold };
+    return { lease, connection: idleConnection(lease) ?? new Connection(lease.address.socketPath), cold };
   }
 
   function wait(functionId: string, waiting: Waiting): number {
@@ -127,11 +130,11 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
   }
 
   function free(slot: Slot, reusable: boolean) {
-    const { lease, client } = slot;
+    const { lease, connection } = slot;
     lease.running--;
     running--;
-    if (reusable && !lease.retired) lease.idle.push(client);
-    else void client.destroy().catch(() => {}); // closing a connection that has failed may fail too
+    if (reusable && connection.reusable && !lease.retired) lease.idle.push(connection);
+    else connection.destroy();
     const entry = functions.get(lease.address.functionId);
     if (lease.retired) return giveBack(lease, 1);
     if (entry === undefined) return;
@@ -149,22 +152,27 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     waiting.onSlot(occupy(lease, false));
   }
 
+  function lost(slot: Slot) {
+    const { lease } = slot;
+    if (!lease.retired) {
+      send({ t: 'unreachable', process: lease.address.process });
+      retire(lease.address.process);
+    }
+    free(slot, false);
+  }
+
   function giveBack(lease: ProcessLease, slots: number) {
     const returned = Math.min(slots, lease.slots);
     if (returned <= 0) return;
     lease.slots -= returned;
     send({ t: 'release', process: lease.address.process, slots: returned });
-    while (lease.idle.length > Math.max(0, lease.slots - lease.running))
-      void lease.idle
-        .pop()
-        ?.destroy()
-        .catch(() => {});
+    while (lease.idle.length > Math.max(0, lease.slots - lease.running)) void lease.idle.pop()?.destroy();
     if (lease.slots === 0) drop(lease);
   }
 
   function drop(lease: ProcessLease) {
     processes.delete(lease.address.process);
-    for (const client of lease.idle.splice(0)) void client.destroy().catch(() => {});
+    for (const connection of lease.idle.splice(0)) connection.destroy();
     const entry = functions.get(lease.address.functionId);
     if (entry === undefined) return;
     const index = entry.processes.indexOf(lease);
@@ -188,7 +196,9 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
         leastIdle: 0,
       };
       const opened = ahead.get(to.process);
-      if (opened !== undefined) lease.idle.push(opened);
+      // One whose first request is still under way cannot take a second.
+      if (opened?.reusable === true) lease.idle.push(opened);
+      else opened?.destroy();
       ahead.delete(to.process);
       processes.set(to.process, lease);
       of(to.functionId).processes.push(lease);
@@ -215,10 +225,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
   }
 
   function gone(process: number, reason: string) {
-    void ahead
-      .get(process)
-      ?.destroy()
-      .catch(() => {});
+    ahead.get(process)?.destroy();
     ahead.delete(process);
     const lease = processes.get(process);
     if (lease !== undefined) {
@@ -302,37 +309,32 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     wait,
     cancel,
     free,
+    lost,
     whyGone,
     handle,
     sweep,
     running: () => running,
     stop() {
-      for (const client of ahead.values()) void client.destroy().catch(() => {});
+      for (const connection of ahead.values()) connection.destroy();
       for (const lease of [...processes.values()])
-        for (const client of lease.idle.splice(0)) void client.destroy().catch(() => {});
+        for (const connection of lease.idle.splice(0)) connection.destroy();
     },
   };
 }
 
-function connect(socketPath: string): Client {
-  return new Client('http://hearth.internal', {
-    socketPath,
-    pipelining: 1,
-    // The call's own deadline ends it; streams may pause for as long as they like.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: 600_000,
-    keepAliveMaxTimeout: 600_000,
-    maxHeaderSize: 128 * 1024,
-  });
+/** One that is still open. */
+function idleConnection(lease: ProcessLease): Connection | undefined {
+  for (let found = lease.idle.pop(); found !== undefined; found = lease.idle.pop())
+    if (found.usable) return found;
+  return undefined;
 }
 
 /** Opens a connection to a blank process, and runs its HTTP code once, before anyone waits for it. */
-function openAhead(socketPath: string): Client {
-  const client = connect(socketPath);
-  client
-    .request({ path: '/', method: 'GET' })
-    .then((answer) => answer.body.dump())
-    .catch(() => {}); // the process is gone: `gone` follows
-  return client;
+function openAhead(socketPath: string): Connection {
+  const connection = new Connection(socketPath);
+  const request = { method: 'GET', target: '/', headers: ['host', 'hearth.internal'], body: null };
+  const ignore = () => {};
+  // When the process is gone, `gone` follows.
+  connection.send(request, { onHeaders: ignore, onData: () => true, onComplete: ignore, onError: ignore });
+  return connection;
 }

@@ -6,6 +6,17 @@ import { HearthError } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
 import type { Denial } from '../supervisor/protocol.js';
 import type { CallContext, CallDescription } from './call.js';
+import {
+  functionFailed,
+  functionTimedOut,
+  isUnreached,
+  MAX_ATTEMPTS,
+  MAX_ERROR_BYTES,
+  processEnded,
+  readThrown,
+  type Thrown,
+  VERDICT_MS,
+} from './failures.js';
 import type { Slot } from './leases.js';
 import { type AnswerIds, errorBody } from './respond.js';
 
@@ -15,16 +26,6 @@ export interface UpgradeRequest extends CallDescription {
   /** What the client sent right behind its handshake. */
   head: Buffer;
 }
-
-type Thrown = NonNullable<Denial['thrown']>;
-
-/** ms to wait for the supervisor to say why a process ended. */
-const VERDICT_MS = 2_000;
-const MAX_ATTEMPTS = 3;
-/** What tells that the process has not read the handshake: the last is a Unix socket closed on unread bytes (unix(7)). */
-const UNREACHED = new Set(['ECONNREFUSED', 'ENOENT', 'EPIPE', 'ECONNRESET']);
-/** Bytes of a function's error that are read. */
-const MAX_ERROR_BYTES = 256 * 1024;
 
 /** Takes a slot for as long as the connection lives. */
 export function startUpgrade(context: CallContext, request: UpgradeRequest): void {
@@ -122,16 +123,15 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
       if (bytes <= MAX_ERROR_BYTES) chunks.push(chunk);
     });
     answer.once('end', () => {
-      const message = `The function ${fn.name} failed. Its log and its execution say why.`;
-      fail('error', new HearthError('FUNCTION_ERROR', message), parseThrown(Buffer.concat(chunks)));
+      fail('error', functionFailed(fn), readThrown(Buffer.concat(chunks)));
     });
   }
 
   /** The process is ending before it has answered: the supervisor will say why. */
   function onBroken(error: NodeJS.ErrnoException) {
     if (over || statusCode !== null) return end('error', 'The process ended.', null);
-    if (slot !== null && UNREACHED.has(error.code ?? '') && attempts < MAX_ATTEMPTS) {
-      context.leases.free(slot, false);
+    if (slot !== null && isUnreached(error) && attempts < MAX_ATTEMPTS) {
+      context.leases.lost(slot);
       slot = null;
       return begin();
     }
@@ -145,17 +145,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
   }
 
   function crashed(reason: string) {
-    const error =
-      reason === 'memory'
-        ? new HearthError(
-            'MEMORY_LIMIT',
-            `The function ${fn.name} went over its memory limit of ${fn.memory_limit_mb} MiB.`,
-          )
-        : new HearthError(
-            'FUNCTION_CRASHED',
-            `The process of the function ${fn.name} ended before it had answered.`,
-          );
-    fail('error', error, null);
+    fail('error', processEnded(fn, reason), null);
   }
 
   function overdue() {
@@ -167,8 +157,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
       );
     }
     if (slot !== null) context.overdue(slot.lease.address.process);
-    const message = `The function ${fn.name} did not finish within ${fn.timeout_seconds} s.`;
-    fail('timeout', new HearthError('FUNCTION_TIMEOUT', message), null);
+    fail('timeout', functionTimedOut(fn), null);
   }
 
   function onDenied(denial: Denial) {
@@ -293,18 +282,4 @@ function answerHead(request: UpgradeRequest, answer: IncomingMessage, ...more: s
     lines.push(`${name}: ${answer.rawHeaders[index + 1]}`);
   }
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-}
-
-/** What the runner tells of an error. */
-function parseThrown(body: Buffer): Thrown {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'));
-    if (typeof value === 'object' && value !== null && 'message' in value) {
-      const stack = 'stack' in value && typeof value.stack === 'string' ? value.stack : null;
-      return { name: 'Error', message: String(value.message), stack };
-    }
-  } catch {
-    // Cut off at MAX_ERROR_BYTES: what it says is then left out.
-  }
-  return { name: 'Error', message: 'The function failed with an error too large to keep.', stack: null };
 }

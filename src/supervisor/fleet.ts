@@ -8,7 +8,7 @@ import type { Denial, ProcessAddress, ToRouter } from './protocol.js';
 import { createQueue, type Queue } from './queue.js';
 import { leaseSize, processesToStart, queueLimit, queueWait, retryAfter } from './scaling.js';
 
-export type RetireReason = 'idle' | 'superseded' | 'evicted' | 'timeout' | 'memory';
+export type RetireReason = 'idle' | 'superseded' | 'evicted' | 'timeout' | 'memory' | 'unreachable';
 
 export interface Instance {
   readonly key: number;

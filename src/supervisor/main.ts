@@ -225,6 +225,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       case 'overdue':
         fleet.overdue(message.process);
         break;
+      case 'unreachable':
+        fleet.retireProcess(message.process, 'unreachable');
+        break;
       case 'executions':
         for (const execution of message.rows) join.onRecord(execution, true);
         break;

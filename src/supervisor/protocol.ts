@@ -47,6 +47,8 @@ export type ToSupervisor =
   | { t: 'usage'; rows: [process: number, running: number, calls: number][] }
   /** A call went over its time there. */
   | { t: 'overdue'; process: number }
+  /** It did not take a call: it is ending, or ought to. */
+  | { t: 'unreachable'; process: number }
   /** Executions of which the process told that more is to come, or which it could not finish. */
   | { t: 'executions'; rows: Execution[] }
   | { t: 'metrics'; deltas: Delta[] }
