@@ -58,6 +58,8 @@ export interface Supervisor {
 
 const TICK_MS = 50;
 const DATABASE_CHECK_MS = 2_000;
+/** ms after its last known call for which a process counts as busy: routers report use every second. */
+const BUSY_MS = 1_500;
 /** Seconds that a process's own token is good for; half of it later it gets a new one. */
 const TOKEN_LIFE_S = 3_600;
 /** MiB that a Deno process has besides what its function holds. */
@@ -161,7 +163,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     *busy() {
       for (const instance of fleet.instances()) {
         const process = processOf(instance.address?.process ?? 0);
-        if (process !== undefined && instance.leased > 0) yield process;
+        // An idle process is left asleep: waking many of them several times a second would cost the busy ones.
+        const busy = instance.running.size > 0 || Date.now() - instance.lastUsed < BUSY_MS;
+        if (process !== undefined && instance.leased > 0 && busy) yield process;
       }
     },
     onSample({ process, memory, cpuMs }) {
