@@ -187,6 +187,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       for (const { fn } of [...fleet.functions()]) if (!ids.has(fn.id)) fleet.removeFunction(fn.id);
     }
     await routers?.askAll('functions', change, 1_000);
+    // What was just deployed is called soon: its code is in the cache by then.
+    if (!change.complete) for (const { hash } of change.changed) prefetch(hash);
+  }
+
+  function prefetch(hash: string) {
+    options.code.get(hash, () => store.functions.bundle(hash)).catch(onError);
   }
 
   async function flush(): Promise<null> {

@@ -23,7 +23,6 @@ const served = captureServe();
 
 let handler: Handler | undefined;
 let claimed: Claim | undefined;
-let logs: ReturnType<typeof captureConsole> | undefined;
 let holds = 0;
 /** Marks our own header on answers: known to the router, and not to the function. */
 let mark = '';
@@ -31,9 +30,10 @@ const OwnResponse = Response;
 const { stringify } = JSON;
 
 serve({ path: listenPath, onListen: () => {}, onError: unanswerable }, answer);
+const logs = captureConsole(control, executions);
+offerPlatform();
 control.send({ t: 'ready' });
-// Loaded while the process waits to be claimed; a blank one is ready without it.
-const sqlite = import('node:sqlite');
+const ahead = prepareAhead();
 await control.listen(onMessage);
 Deno.exit(0);
 
@@ -51,17 +51,27 @@ function onMessage(message: ToRunner) {
   }
 }
 
+/**
+ * What every claim needs is loaded and compiled while the process waits: the module loader, the permission calls, and
+ * the database that V8's code cache lies in. A blank process is ready without it.
+ */
+async function prepareAhead() {
+  await import('data:text/javascript,export default 0');
+  Deno.permissions.querySync({ name: 'net' });
+  withHeader(toResponse(''), 'x-hearth', '');
+  return { sqlite: await import('node:sqlite') };
+}
+
 /** Environment, module, permissions: after this the process belongs to the function. */
 async function specialise(claim: Claim) {
   const start = performance.now();
   claimed = claim;
   mark = claim.token;
   let cache: ModuleCache | null = null;
-  if (claim.v8 !== null || claim.harvest) cache = openModuleCache(await sqlite, denoDir, claim.entry);
+  if (claim.v8 !== null || claim.harvest) cache = openModuleCache((await ahead).sqlite, denoDir, claim.entry);
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
   for (const [name, value] of Object.entries(claim.env)) Deno.env.set(name, value);
-  logs = captureConsole(control, executions);
-  offerPlatform(claim);
+  if (scratch !== '' && claim.permissions.write) Deno.env.set('TMPDIR', scratch);
   const ready = performance.now();
   try {
     const module = await import(claim.entry);
@@ -98,7 +108,7 @@ function narrow(permissions: Claim['permissions']) {
 }
 
 /** `EdgeRuntime.waitUntil`, the caller's token in the environment, and a life after unhandled errors. */
-function offerPlatform(claim: Claim) {
+function offerPlatform() {
   Object.defineProperty(globalThis, 'EdgeRuntime', {
     value: { waitUntil: (promise: unknown) => waitUntil(promise) },
     configurable: true,
@@ -114,18 +124,17 @@ function offerPlatform(claim: Claim) {
   });
   globalThis.addEventListener('unhandledrejection', (event) => {
     event.preventDefault();
-    logs?.write(
+    logs.write(
       'error',
       `Unhandled rejection: ${describe(event.reason).stack ?? describe(event.reason).message}`,
     );
   });
   globalThis.addEventListener('error', (event) => {
     event.preventDefault();
-    logs?.write('error', `Uncaught error: ${describe(event.error).stack ?? event.message}`);
+    logs.write('error', `Uncaught error: ${describe(event.error).stack ?? event.message}`);
   });
   reportFrom('setTimeout');
   reportFrom('setInterval');
-  if (scratch !== '' && claim.permissions.write) Deno.env.set('TMPDIR', scratch);
 }
 
 /** Deno leaves a timer's context before it reports what the timer threw: reported from within, it finds its execution. */
@@ -150,7 +159,7 @@ function reportFrom(name: 'setTimeout' | 'setInterval') {
 function waitUntil(promise: unknown) {
   const execution = executions.current();
   const settled = Promise.resolve(promise).catch((thrown) => {
-    logs?.write('error', `waitUntil: ${describe(thrown).stack ?? describe(thrown).message}`);
+    logs.write('error', `waitUntil: ${describe(thrown).stack ?? describe(thrown).message}`);
   });
   if (execution !== undefined) execution.waiting++;
   if (holds++ === 0) control.send({ t: 'hold', on: true });
@@ -209,7 +218,7 @@ function unanswerable(thrown: unknown): Response {
 
 function errorAnswer(thrown: unknown): Response {
   const error = describe(thrown);
-  logs?.write('error', error.stack ?? `${error.name}: ${error.message}`);
+  logs.write('error', error.stack ?? `${error.name}: ${error.message}`);
   return new OwnResponse(stringify(error), { status: 500 });
 }
 
