@@ -1,7 +1,11 @@
 // Throughput and latency of the peers, in rounds: each peer once per round, in an order that moves on with every round.
 import { ANSWER } from './hello.mjs';
 import { load } from './load.mjs';
+import { untilQuiet } from './quiet.mjs';
 import { figure, median, round } from './statistics.mjs';
+
+/** Seconds at the start of each turn that do not count: a peer that was idle has to come back into memory and caches. */
+const REENTRY_S = 1;
 
 const NAMES = {
   a: 'Deno.serve on TCP',
@@ -62,6 +66,8 @@ async function inRounds(peers, { rounds, seconds, warm, connections, by }) {
   for (let n = 0; n < rounds; n++) {
     for (let at = 0; at < names.length; at++) {
       const name = names[(n + at) % names.length];
+      await untilQuiet();
+      await run(name, REENTRY_S);
       runs[name].push(await run(name, seconds));
     }
   }
