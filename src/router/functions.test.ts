@@ -1,37 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { functionMeta } from '../../test/support/functions.js';
 import type { FunctionMeta } from '../store/types.js';
 import { createFunctionTable, literalPrefix } from './functions.js';
 
-function meta(name: string, routes: string[] = [], change: Partial<FunctionMeta> = {}): FunctionMeta {
-  return {
-    id: `id-${name}`,
-    tenant: 'default',
-    name,
-    version: 1,
-    hash: '',
-    source: 'api',
-    description: null,
-    enabled: true,
-    cron_schedule: null,
-    timeout_seconds: 30,
-    memory_limit_mb: 128,
-    allow_net: true,
-    allow_env: true,
-    allow_read: false,
-    allow_write: false,
-    allow_unauthenticated: false,
-    max_concurrency: 32,
-    max_instances: 4,
-    routes,
-    cors: null,
-    rate_limit: null,
-    disable_execution_logs: false,
-    created_at: new Date(0),
-    updated_at: new Date(0),
-    created_by: null,
-    ...change,
-  };
-}
+const meta = (name: string, routes: string[] = [], change: Partial<FunctionMeta> = {}) =>
+  functionMeta({ id: `id-${name}`, name, routes, ...change });
 
 const table = () => createFunctionTable((fn) => fn);
 

@@ -1,36 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { functionMeta } from '../../test/support/functions.js';
 import type { FunctionMeta } from '../store/types.js';
 import { createFleet, type Instance } from './fleet.js';
 import type { ToRouter } from './protocol.js';
 
-const fn = (change: Partial<FunctionMeta> = {}): FunctionMeta => ({
-  id: 'f',
-  tenant: 'default',
-  name: 'f',
-  version: 1,
-  hash: '',
-  source: 'api',
-  description: null,
-  enabled: true,
-  cron_schedule: null,
-  timeout_seconds: 30,
-  memory_limit_mb: 128,
-  allow_net: true,
-  allow_env: true,
-  allow_read: false,
-  allow_write: false,
-  allow_unauthenticated: false,
-  max_concurrency: 2,
-  max_instances: 2,
-  routes: [],
-  cors: null,
-  rate_limit: null,
-  disable_execution_logs: false,
-  created_at: new Date(0),
-  updated_at: new Date(0),
-  created_by: null,
-  ...change,
-});
+const fn = (change: Partial<FunctionMeta> = {}) =>
+  functionMeta({ max_concurrency: 2, max_instances: 2, ...change });
 
 /** A fleet with recorded actions and a clock of its own. */
 function setUp(meta = fn(), options: { maxInstances?: number } = {}) {
