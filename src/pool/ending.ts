@@ -4,15 +4,13 @@
 export type EndReason = 'exit' | 'crash' | 'memory' | KillReason;
 export type KillReason =
   | 'timeout'
-  | 'stuck'
   | 'memory'
   | 'idle'
   | 'superseded'
   | 'unreachable'
   | 'failed'
   | 'shutdown'
-  | 'evicted'
-  | 'stale';
+  | 'evicted';
 
 export interface Ending {
   reason: EndReason;

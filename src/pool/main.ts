@@ -21,7 +21,7 @@ export interface PoolOptions {
   onBlank(process: DenoProcess): void;
   /** Any process has ended, claimed or not. */
   onEnded(process: DenoProcess): void;
-  onSpawned(tookMs: number): void;
+  onSpawned(kind: BlankKind, tookMs: number): void;
   onError(error: unknown): void;
 }
 
@@ -83,7 +83,7 @@ export function createPool(options: PoolOptions): Pool {
       alive.delete(process.id);
       options.onEnded(process);
     });
-    options.onSpawned(performance.now() - start);
+    options.onSpawned(kind, performance.now() - start);
     return process;
   }
 

@@ -1,5 +1,5 @@
 /** The node's private folder for sockets and processes: short enough for a socket's path, gone when the node is. */
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,7 +15,6 @@ export async function makeRunDir(): Promise<{ path: string; remove(): Promise<vo
       await rm(join(base, name), { recursive: true, force: true }).catch(() => {});
   }
   const path = await mkdtemp(join(base, `${PREFIX}${process.pid}-`));
-  await mkdir(path, { recursive: true, mode: 0o700 });
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };
 }
 

@@ -36,8 +36,8 @@ export function createNodeMetrics(cluster: ClusterMetrics) {
   const attributesOf = (fn: FunctionMeta) => ({ 'hearth.tenant': fn.tenant, 'faas.name': fn.name });
 
   return {
-    spawned: (ms: number) =>
-      instruments.poolSpawnDuration.with({ 'hearth.memory_class': 128 }).record(ms / 1000),
+    spawned: (kind: { memoryMb: number }, ms: number) =>
+      instruments.poolSpawnDuration.with({ 'hearth.memory_class': kind.memoryMb }).record(ms / 1000),
     ended: (reason: string) => instruments.poolEnded.with({ 'hearth.reason': reason }).add(1),
     queueWait: (fn: FunctionMeta, ms: number) =>
       instruments.queueWait.with(attributesOf(fn)).record(ms / 1000),
