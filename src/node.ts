@@ -41,6 +41,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
   const releasers: (() => Promise<unknown> | unknown)[] = [];
   /** In the temp folder. */
   const folders: string[] = [];
+  let endProcesses = () => {};
   let stopped: Promise<number> | null = null;
   const ready = start();
 
@@ -122,6 +123,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
       anonKey: keys.anon_key,
       onError: warn,
     });
+    endProcesses = supervisor.endProcesses;
     releasers.push(() => supervisor.drain(config.drainSeconds));
 
     const { startTelemetry } = await telemetryModule;
@@ -193,12 +195,17 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
       return stopped;
     },
     stopNow() {
-      for (const folder of folders) {
-        try {
-          rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-        } catch {
-          // Something was put there at this very moment; the next start removes it.
+      endProcesses(); // they write to their folders until they are gone
+      // A process that was being started may still make its own folder: looked at again until it is gone.
+      for (let round = 0; round < 10; round++) {
+        for (const folder of folders) {
+          try {
+            rmSync(folder, { recursive: true, force: true });
+          } catch {
+            // Something was put there at this very moment: the next round removes it.
+          }
         }
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
       }
     },
   };

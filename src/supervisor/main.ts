@@ -52,6 +52,8 @@ export interface Supervisor {
   changed(functionId: string): Promise<void>;
   /** Gathers the newest points of every process of ours. */
   collectMetrics(): Promise<void>;
+  /** Ends every function's process now. */
+  endProcesses(): void;
   /** Finishes what is in flight within `seconds`, writes what is buffered, ends every process. */
   drain(seconds: number): Promise<void>;
 }
@@ -315,6 +317,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       await sync?.refresh(functionId);
     },
     collectMetrics,
+    endProcesses() {
+      for (const process of pool.processes()) process.kill('shutdown');
+    },
     async drain(seconds) {
       stopping = true;
       await routers?.drain(seconds);
