@@ -55,13 +55,22 @@ export class LoadFailure extends Error {
   }
 }
 
+export interface ProcessSockets {
+  /** HTTP/1.1. */
+  http: string;
+  /** Frames (frames.ts). */
+  frames: string;
+  /** The progress file that goes with the frames. */
+  progress: string;
+}
+
 export interface DenoProcess {
   readonly id: number;
   /** Of Deno itself, not of the sandbox around it; null until it is known. */
   readonly pid: number | null;
   readonly state: ProcessState;
-  /** Where it serves calls (HTTP/1.1 over a Unix socket). */
-  readonly socketPath: string;
+  /** Where it serves calls, as Unix sockets and a file of the host. */
+  readonly sockets: ProcessSockets;
   /** Marks its answers' internal header. */
   readonly token: string;
   readonly memoryMb: number;
@@ -200,7 +209,11 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     id: options.id,
     token,
     memoryMb: options.memoryMb,
-    socketPath: join(dir, 'run', 's.sock'),
+    sockets: {
+      http: join(dir, 'run', 's.sock'),
+      frames: join(dir, 'run', 'f.sock'),
+      progress: join(dir, 'run', 'progress'),
+    },
     ended,
     get pid() {
       return pid;

@@ -147,6 +147,8 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
     '--allow-net',
     runner,
     join(inside.run, 's.sock'),
+    join(inside.run, 'f.sock'),
+    join(inside.run, 'progress'),
     join(inside.run, 'c.sock'),
     denoDir,
     scratch,

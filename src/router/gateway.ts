@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
 import type { TriggerType } from '../store/types.js';
+import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
 import type { Authenticator } from './authenticate.js';
 import { Call, type CallContext, type CallDescription } from './call.js';
 import type { FunctionEntry } from './function_entry.js';
@@ -255,6 +256,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       requestId,
       url: `${scheme}://${hostOf(headers.host)}${resolved.path}`,
       hasBody: headers.hasBody,
+      framedBody: framedBody(incoming.method ?? 'GET', headers),
       headers: forwarded,
       answerHeaders: cors.length === 0 ? answerHeaders : answerHeaders.concat(cors),
     };
@@ -281,6 +283,16 @@ function answeredPreflight(
   outgoing.writeHead(204, [...answer, 'x-request-id', requestId]);
   outgoing.end();
   return true;
+}
+
+/** Methods whose request may have a body, and those that a `Request` can have at all (the Fetch standard). */
+const WITH_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Bytes of the body where the call suits a frame, else null. HEAD is left to HTTP, whose server leaves out the body. */
+function framedBody(method: string, headers: ReadHeaders): number | null {
+  if (!headers.hasBody) return method === 'GET' || WITH_BODY.has(method) ? 0 : null;
+  const { length } = headers;
+  return length !== undefined && length <= MAX_FRAMED_BODY && WITH_BODY.has(method) ? length : null;
 }
 
 /** The Fetch standard's CORS preflight. */
@@ -312,7 +324,8 @@ function traceparent(headers: ReadHeaders, executionId: string): string {
   return `00-${hex}-${hex.slice(16)}-00`;
 }
 
-const HOST = /^(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/;
+const HOST =
+  /^(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::(?:[0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?$/;
 
 function hostOf(host: string | undefined): string {
   return host !== undefined && HOST.test(host) ? host : 'localhost';

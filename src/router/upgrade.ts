@@ -76,7 +76,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     clearTimeout(timer);
     timer = setTimeout(overdue, fn.timeout_seconds * 1000);
     const upstream = httpRequest({
-      socketPath: granted.lease.address.socketPath,
+      socketPath: granted.lease.address.sockets.http,
       path: request.url,
       headers: handshake(request),
       agent: false,

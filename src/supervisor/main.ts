@@ -91,7 +91,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     runDir: options.runDir,
     sandbox: options.sandbox,
     size: options.poolSize,
-    onBlank: ({ id, socketPath }) => routers?.broadcast({ t: 'blank', process: id, socketPath }),
+    onBlank: ({ id, sockets }) => routers?.broadcast({ t: 'blank', process: id, sockets }),
     onSpawned: metrics.spawned,
     onEnded: (process) =>
       void process.ended.then((ending) => {
@@ -263,8 +263,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     async onUp(router) {
       fleet.routerUp(router.id);
       metrics.routerUp(router.id);
-      for (const { id, state, socketPath } of pool.processes()) {
-        if (state === 'blank') router.send({ t: 'blank', process: id, socketPath });
+      for (const { id, state, sockets } of pool.processes()) {
+        if (state === 'blank') router.send({ t: 'blank', process: id, sockets });
       }
       const { all } = await synced;
       await router.ask('functions', { changed: all(), removed: [], complete: true });

@@ -1,14 +1,25 @@
 /** What routers and the supervisor say to each other over the cluster's IPC: leases, changes, executions, metrics. */
 import type { ErrorCode } from '../errors.js';
+import type { ProcessSockets } from '../pool/process.js';
 import type { Connection } from '../store/connection.js';
 import type { Execution, FunctionMeta, PreparedCode } from '../store/types.js';
 import type { Delta } from '../telemetry/delta.js';
 import type { ReplyMessage, RequestMessage } from './rpc.js';
 
+export {
+  ANSWER_PREFIX,
+  FrameKind,
+  MAX_ANSWER_FRAME,
+  MAX_FRAMED_BODY,
+  MAX_REQUEST_FRAME,
+  PROGRESS_PLACES,
+  REQUEST_PREFIX,
+} from '../pool/frames.js';
+
 /** Where a router sends calls of one process of one function version. */
 export interface ProcessAddress {
   process: number;
-  socketPath: string;
+  sockets: ProcessSockets;
   /** Marks the answers' internal header. */
   token: string;
   functionId: string;
@@ -57,7 +68,7 @@ export type ToSupervisor =
 
 export type ToRouter =
   /** A blank process is ready: a connection may be opened ahead. */
-  | { t: 'blank'; process: number; socketPath: string }
+  | { t: 'blank'; process: number; sockets: ProcessSockets }
   | { t: 'grant'; call: number; slots: number; cold: boolean; to: ProcessAddress }
   | { t: 'deny'; call: number; denial: Denial }
   /** Give back this many slots as they become free: calls at another router wait. */
