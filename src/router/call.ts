@@ -5,9 +5,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HearthError, messageOf } from '../errors.js';
-import type { Execution, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
+import type { ExecutionStatus } from '../store/types.js';
 import { type Denial, FrameKind } from '../supervisor/protocol.js';
+import { readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
+import { type CallDescription, executionOf } from './call_description.js';
 import { type FrameHandler, fitsFrame } from './channel.js';
 import type { ConnectionHandler } from './connection.js';
 import type { ExecutionNotes } from './execution_notes.js';
@@ -22,7 +24,6 @@ import {
   type Thrown,
   VERDICT_MS,
 } from './failures.js';
-import type { CallSeries } from './function_entry.js';
 import type { Leases, Slot, Waiting } from './leases.js';
 import { answerError } from './respond.js';
 import { keepResult, type ResultText } from './result_text.js';
@@ -42,23 +43,6 @@ export interface Running {
   checkDeadline(now: number): void;
   /** The router stops, and there is no more time. */
   cutOff(): void;
-}
-
-export interface CallDescription {
-  fn: FunctionMeta;
-  series: CallSeries;
-  trigger: TriggerType;
-  executionId: string;
-  requestId: string;
-  /** The absolute URL that the function sees. */
-  url: string;
-  hasBody: boolean;
-  /** Bytes of body, where the request may go in a frame; null where it may not. */
-  framedBody: number | null;
-  /** For the process: name, value, name, value … */
-  headers: string[];
-  /** For the client, on every answer: name, value, name, value … */
-  answerHeaders: readonly string[];
 }
 
 const SMALL_BODY_BYTES = 8 * 1024;
@@ -233,45 +217,14 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   /** `sized`: Content-Length where the frame tells it; null where the answer's own headers do. */
   private beginAnswer(status: number, received: string[], length: number | null, sized: string | null): void {
     const { outgoing } = this;
-    const headers: string[] = [];
-    let contentType: string | undefined;
-    let encoded = false;
-    for (let index = 0; index + 1 < received.length; index += 2) {
-      const name = received[index] ?? '';
-      const value = received[index + 1] ?? '';
-      switch (name) {
-        case 'x-request-id':
-        case 'x-execution-id':
-        // Hop-by-hop (RFC 9110, 7.6.1): between the function and here.
-        case 'connection':
-        case 'keep-alive':
-        case 'transfer-encoding':
-        case 'upgrade':
-        case 'trailer':
-        case 'te':
-          continue;
-        case 'content-length':
-          if (sized !== null) continue;
-          break;
-        case 'x-hearth':
-          this.readMark(value);
-          continue;
-        case 'content-type':
-          contentType = value;
-          break;
-        case 'content-encoding':
-          encoded = true;
-          break;
-      }
-      headers.push(name, value);
-    }
+    const { headers, contentType, encoded, mark } = readAnswerHead(received, sized);
+    if (mark !== undefined) this.readMark(mark);
     this.statusCode = status;
     if (this.kind === 'e') {
       this.errorBody = [];
       return;
     }
     if (!this.request.fn.disable_execution_logs) this.result = keepResult(contentType, encoded);
-    if (sized !== null && sized !== '') headers.push('content-length', sized);
     for (const header of this.request.answerHeaders) headers.push(header);
     try {
       outgoing.writeHead(status, headers);
@@ -455,30 +408,21 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   }
 
   private note(status: ExecutionStatus, errorMessage: string | null, errorStack: string | null): void {
-    const { fn, series } = this.request;
+    const { series } = this.request;
     const duration = performance.now() - this.began;
     series.finished(status, this.cold, duration / 1000);
-    const execution: Execution = {
-      id: this.request.executionId,
-      tenant: fn.tenant,
-      function_id: fn.id,
-      function_name: fn.name,
+    const execution = executionOf(this.request, {
       version: this.version,
-      trigger_type: this.request.trigger,
-      trigger_payload: null,
       status,
-      status_code: this.statusCode,
-      duration_ms: duration,
-      cpu_ms: this.cpuMs,
-      cold_start: this.cold,
+      statusCode: this.statusCode,
+      startedAt: this.startedAt,
+      duration,
+      cpuMs: this.cpuMs,
+      cold: this.cold,
       result: this.result?.text() ?? null,
-      logs: null,
-      error_message: errorMessage,
-      error_stack: errorStack,
-      executed_at: new Date(this.startedAt),
-      completed_at: new Date(this.startedAt + duration),
-      request_id: this.request.requestId,
-    };
+      errorMessage,
+      errorStack,
+    });
     if (this.kind === 'd') this.context.notes.done(execution);
     else this.context.notes.toJoin(execution);
   }
