@@ -258,6 +258,7 @@ function fakeNode() {
 
 async function start(options: Partial<TelemetryOptions> = {}): Promise<Telemetry> {
   const telemetry = await startTelemetry({
+    env: process.env,
     version: '1.2.3',
     instanceId: 'node-a',
     host: '127.0.0.1',
@@ -267,6 +268,7 @@ async function start(options: Partial<TelemetryOptions> = {}): Promise<Telemetry
     onError: (error) => errors.push(error),
     ...options,
   });
+  await telemetry.load();
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopped ??= telemetry.stop();

@@ -1,6 +1,6 @@
 /** OpenTelemetry data as a Prometheus page, with the names that OpenTelemetry's rules for Prometheus give it. */
 import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { metrics as sdk } from '@opentelemetry/sdk-node';
+import * as sdk from '@opentelemetry/sdk-metrics';
 
 /** Source: Prometheus, "Exposition formats", text format. */
 export const PAGE_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
