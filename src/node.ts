@@ -149,7 +149,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     const { drain } = supervisor;
     releasers.push(() => drain(config.drainSeconds));
 
-    await telemetry.load(); // nothing waits for it
+    await telemetry.loaded;
     output.started({
       version,
       url,

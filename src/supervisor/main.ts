@@ -276,8 +276,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       metrics.routerGone(router, stopping);
     },
   });
-  await synced;
-  await listening;
+  try {
+    await synced;
+    await listening;
+  } catch (error) {
+    // Its processes write to their folders, which are removed next.
+    await pool.stop();
+    throw error;
+  }
 
   async function checkDatabase() {
     const up = await store.ping().then(

@@ -268,7 +268,7 @@ async function start(options: Partial<TelemetryOptions> = {}): Promise<Telemetry
     onError: (error) => errors.push(error),
     ...options,
   });
-  await telemetry.load();
+  await telemetry.loaded;
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopped ??= telemetry.stop();

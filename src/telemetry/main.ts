@@ -24,11 +24,8 @@ export interface TelemetryOptions {
 export interface Telemetry {
   /** The page's address, such as `http://127.0.0.1:9464/metrics`; null when there is none. */
   metricsUrl: string | null;
-  /**
-   * Loads what takes long to load, and starts the exporters that OTEL_* variables ask for. A scrape does so as well,
-   * if it comes first.
-   */
-  load(): Promise<void>;
+  /** Resolves when the exporters that OTEL_* variables ask for have started; scrapes wait for as long. */
+  loaded: Promise<unknown>;
   /** Closes the page, sends what the exporters have (at most 5 s), and unregisters. */
   stop(): Promise<void>;
 }
@@ -42,39 +39,37 @@ export interface Collector {
 }
 
 /**
- * Once per process: OpenTelemetry's registry is global. The page listens when this resolves.
- * Throws StartError when the port cannot be had. With OTEL_SDK_DISABLED=true nothing starts, not even the page.
+ * Once per process: OpenTelemetry's registry is global. The page listens when this resolves, and OpenTelemetry's
+ * packages, which take long to load, are still being loaded. Throws StartError when the port cannot be had. With OTEL_SDK_DISABLED=true nothing starts, not even the page.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const { env, host, port, onError } = options;
   if (env.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true')
-    return { metricsUrl: null, load: async () => {}, stop: async () => {} };
+    return { metricsUrl: null, loaded: Promise.resolve(), stop: async () => {} };
 
-  let collector: Promise<Collector> | undefined;
+  let collector: Promise<Collector> | null = null;
   const load = () => {
     collector ??= loadCollector(options);
     return collector;
   };
-  const listener =
-    port === 'off'
-      ? null
-      : await listenForScrapes({
-          host,
-          port,
-          async page() {
-            const { collect, page } = await load();
-            return page(await collect());
-          },
-          onError,
-        });
+  const page = async () => {
+    const { collect, page } = await load();
+    return page(await collect());
+  };
+  // First, so that a port that cannot be had leaves nothing to be stopped.
+  const listener = port === 'off' ? null : await listenForScrapes({ host, port, page, onError });
+  const loaded = load();
+  loaded.catch(() => {}); // whoever waits for it hears of the failure
   return {
     metricsUrl: listener?.url ?? null,
-    async load() {
-      await load();
-    },
+    loaded,
     async stop() {
       await listener?.stop();
-      await (await collector)?.stop();
+      // A failure to load is for whoever waits for it to report.
+      await loaded.then(
+        (collector) => collector.stop(),
+        () => {},
+      );
     },
   };
 }

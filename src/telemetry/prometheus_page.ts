@@ -2,9 +2,6 @@
 import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import * as sdk from '@opentelemetry/sdk-metrics';
 
-/** Source: Prometheus, "Exposition formats", text format. */
-export const PAGE_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-
 /** UCUM units of Hearth and of the conventions, in Prometheus' words; what stands in braces is no unit. */
 const UNIT_WORDS: Readonly<Record<string, string>> = {
   s: 'seconds',
