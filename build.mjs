@@ -30,7 +30,7 @@ const withoutLocales = {
   },
 };
 
-// Few files instead of some 900: a third of the time until a node is ready was the loading of modules. Not minified, so
+// Few files instead of hundreds: a third of the time until a node is ready was the loading of modules. Not minified, so
 // that stacks can be read. What a file finds beside itself, such as the console, it looks for one folder up: all but
 // the entries lie in chunks/.
 await build({
