@@ -17,7 +17,7 @@ import { type FunctionSync, startFunctionSync } from './function_sync.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
 import type { PrepareSource, RouterConfig, SupervisorMethods, ToSupervisor } from './protocol.js';
-import { type Routers, startRouters } from './routers.js';
+import type { Routers } from './routers.js';
 import { environmentOf } from './specification.js';
 import { startUpkeep } from './upkeep.js';
 import { startWatch } from './watch.js';
@@ -26,16 +26,16 @@ export interface SupervisorOptions {
   store: Store;
   denoPath: string;
   runnerPath: string;
-  routerEntry: string;
   runDir: string;
   sandbox: Sandbox;
   poolSize: number;
-  routers: number;
+  /** Forked, and waiting for their configuration. */
+  routers: Routers;
   keepAliveMs: number;
   maxProcesses: number;
   code: CodeCache;
-  /** The functions that come from files are in the database. */
-  filesLoaded: Promise<unknown>;
+  /** Whatever else has to be there before a call is served: the functions that come from files, say. */
+  mayServe: Promise<unknown>;
   prepare: Prepare;
   metrics: ClusterMetrics;
   routerConfig: Omit<RouterConfig, 'databaseUp'>;
@@ -68,15 +68,14 @@ const TOKEN_LIFE_S = 3_600;
 const RUNTIME_MB = 64;
 
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { store, onError } = options;
+  const { store, routers, onError } = options;
   const metrics = createNodeMetrics(options.metrics);
-  let routers: Routers | null = null;
   let sync: FunctionSync | null = null;
   let databaseUp = true;
   let stopping = false;
 
   const writer = createExecutionWriter(store.sql, { onError });
-  const liveLogs = createLiveLogs((router, message) => routers?.send(router, message));
+  const liveLogs = createLiveLogs((router, message) => routers.send(router, message));
   const join = createExecutionJoin({
     write: writer.add,
     flushWriter: writer.flush,
@@ -91,7 +90,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     runDir: options.runDir,
     sandbox: options.sandbox,
     size: options.poolSize,
-    onBlank: ({ id, sockets }) => routers?.broadcast({ t: 'blank', process: id, sockets }),
+    onBlank: ({ id, sockets }) => routers.broadcast({ t: 'blank', process: id, sockets }),
     onSpawned: metrics.spawned,
     onEnded: (process) =>
       void process.ended.then((ending) => {
@@ -113,8 +112,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       start: (instance) => claims.start(instance),
       end: (instance, reason) => processOf(instance.address?.process ?? 0)?.kill(reason),
       isHeld: (instance) => processOf(instance.address?.process ?? 0)?.held ?? false,
-      send: (router, message) => routers?.send(router, message),
-      broadcast: (message) => routers?.broadcast(message),
+      send: (router, message) => routers.send(router, message),
+      broadcast: (message) => routers.broadcast(message),
     },
   });
 
@@ -188,7 +187,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const ids = new Set(change.changed.map((meta) => meta.id));
       for (const { fn } of [...fleet.functions()]) if (!ids.has(fn.id)) fleet.removeFunction(fn.id);
     }
-    await routers?.askAll('functions', change, 1_000);
+    // What there is at the start each router is told when it is up.
+    if (sync !== null) await routers.askAll('functions', change, 1_000);
     // What was just deployed is called soon: its code is in the cache by then.
     if (!change.complete) for (const { hash } of change.changed) prefetch(hash);
   }
@@ -198,7 +198,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   async function flush(): Promise<null> {
-    await routers?.askAll('flush', null, 2_000);
+    await routers.askAll('flush', null, 2_000);
     await join.flush();
     return null;
   }
@@ -251,12 +251,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
   }
 
-  const upkeep = await startUpkeep(store, onError);
-  // Routers boot and processes are spawned while the functions' files are read.
-  const synced = options.filesLoaded.then(() => startFunctionSync({ store, apply, onError }));
-  routers = startRouters({
-    count: options.routers,
-    entry: options.routerEntry,
+  const upkeep = startUpkeep(store, onError);
+  const synced = Promise.all([upkeep, options.mayServe]).then(async () => {
+    sync = await startFunctionSync({ store, apply, onError });
+    return sync;
+  });
+  synced.catch(() => {}); // reported where it is awaited
+  const listening = routers.serve({
     config: () => ({ ...options.routerConfig, databaseUp }),
     answer,
     onMessage,
@@ -274,10 +275,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       liveLogs.routerGone(router);
       metrics.routerGone(router, stopping);
     },
-    onError,
   });
-  sync = await synced;
-  await routers.listening;
+  try {
+    await synced;
+    await listening;
+  } catch (error) {
+    // Its processes write to their folders, which are removed next.
+    await pool.stop();
+    throw error;
+  }
 
   async function checkDatabase() {
     const up = await store.ping().then(
@@ -287,7 +293,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     if (up !== databaseUp)
       onError(new Error(up ? 'the database answers again' : 'the database does not answer'));
     databaseUp = up;
-    routers?.broadcast({ t: 'database', up });
+    routers.broadcast({ t: 'database', up });
   }
 
   const timers = [
@@ -307,8 +313,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       code: options.code.stats(),
       writer: writer.stats(),
     });
-    for (const [router, deltas] of (await routers?.askAll('metrics', null, 900)) ?? [])
-      metrics.absorb(router, deltas);
+    for (const [router, deltas] of await routers.askAll('metrics', null, 900)) metrics.absorb(router, deltas);
   }
 
   return {
@@ -322,11 +327,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     },
     async drain(seconds) {
       stopping = true;
-      await routers?.drain(seconds);
+      await routers.drain(seconds);
       await join.flush().catch(onError);
       for (const timer of timers) clearInterval(timer);
       watch.stop();
-      upkeep.stop();
+      (await upkeep).stop();
       await pool.stop();
       await join.flush().catch(onError);
       await sync?.stop();
