@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
 import type { FromRunner, LogLine, Thrown } from './messages.js';
+import { readOutput } from './output.js';
 import { type LaunchOptions, launchCommand, type Sandbox } from './sandbox.js';
 
 export type ProcessState = 'blank' | 'specialising' | 'live' | 'gone';
@@ -130,9 +131,11 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     readPid(child, (found) => {
       pid = found;
     });
-  child.stdout?.on('data', (chunk: Buffer) => rawOutput('log', chunk));
-  child.stderr?.on('data', (chunk: Buffer) => {
-    stderr = (stderr + chunk.toString('utf8')).slice(-STDERR_TAIL);
+  readOutput(child.stdout, STDERR_TAIL, (text) => {
+    events?.onLog(null, [[Date.now(), 'log', text.trimEnd()]]);
+  });
+  readOutput(child.stderr, 64 * 1024, (text) => {
+    stderr = (stderr + text).slice(-STDERR_TAIL);
   });
 
   const ended = new Promise<Ending>((resolve) => {
@@ -161,10 +164,6 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     // 'close' rather than 'exit': standard error, which tells why, has then been read to its end.
     child.once('close', settle);
   });
-
-  function rawOutput(level: 'log', chunk: Buffer) {
-    events?.onLog(null, [[Date.now(), level, chunk.toString('utf8').slice(0, STDERR_TAIL).trimEnd()]]);
-  }
 
   function onMessage(message: FromRunner) {
     switch (message.t) {

@@ -21,6 +21,7 @@ import {
   MAX_ERROR_BYTES,
   processEnded,
   readThrown,
+  requestTooLarge,
   type Thrown,
   VERDICT_MS,
 } from './failures.js';
@@ -34,12 +35,18 @@ export interface CallContext {
   notes: ExecutionNotes;
   /** Calls that are running, so that the sweep finds those over their time. */
   running: Set<Running>;
+  /** Bytes that a body may have on its way to a function. */
+  maxRequestBytes: number;
+  /** Bytes that an answer's body may have. */
+  maxResponseBytes: number;
   overdue(process: number): void;
   now(): number;
 }
 
 /** What the sweep and the drain do to each. */
 export interface Running {
+  /** The process that it runs on, and since when (Unix ms); null while it waits. */
+  place(): { process: number; since: number } | null;
   checkDeadline(now: number): void;
   /** The router stops, and there is no more time. */
   cutOff(): void;
@@ -81,6 +88,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   /** Bytes of the body that are still to come, where its length is known. */
   private left = -1;
   private last: Buffer | null = null;
+  /** Bytes of the answer's body so far. */
+  private bytes = 0;
   private version: number;
   private stopAsking: (() => void) | null = null;
 
@@ -156,7 +165,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
       this.framed = slot.lease.channel.send(this.frame.head, this.frame.body, this);
       return;
     }
-    this.body ??= createBody(this.incoming, this.request.hasBody);
+    const { hasBody } = this.request;
+    this.body ??= createBody(this.incoming, hasBody, this.context.maxRequestBytes, () => this.tooLarge());
     this.context.leases.connect(slot).send(
       {
         method: this.incoming.method ?? 'GET',
@@ -224,6 +234,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
       this.errorBody = [];
       return;
     }
+    if ((length ?? 0) > this.context.maxResponseBytes) return this.unsendable(this.answerTooLarge());
     if (!this.request.fn.disable_execution_logs) this.result = keepResult(contentType, encoded);
     for (const header of this.request.answerHeaders) headers.push(header);
     try {
@@ -237,6 +248,17 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     else this.left = length;
   }
 
+  /** The request's body goes on beyond what one may have. */
+  private tooLarge(): void {
+    if (this.over) return;
+    this.finish('error', requestTooLarge(this.context.maxRequestBytes), null);
+    this.cut();
+  }
+
+  private answerTooLarge(): Error {
+    return new Error(`it is larger than ${this.context.maxResponseBytes} bytes`);
+  }
+
   private unsendable(error: unknown): void {
     const thrown = { name: 'Error', message: `the answer cannot be sent: ${messageOf(error)}`, stack: null };
     this.finish('error', functionFailed(this.request.fn), thrown);
@@ -248,6 +270,11 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     if (this.errorBody !== null) {
       this.errorBytes += chunk.length;
       if (this.errorBytes <= MAX_ERROR_BYTES) this.errorBody.push(chunk);
+      return true;
+    }
+    this.bytes += chunk.length;
+    if (this.bytes > this.context.maxResponseBytes) {
+      this.unsendable(this.answerTooLarge());
       return true;
     }
     this.result?.add(chunk);
@@ -303,6 +330,11 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
       forget();
     };
     if (this.over) this.stopAsking();
+  }
+
+  place(): { process: number; since: number } | null {
+    if (this.slot === null) return null;
+    return { process: this.slot.lease.address.process, since: this.startedAt };
   }
 
   /** Called by the sweep. */

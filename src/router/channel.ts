@@ -88,6 +88,14 @@ export class Channel {
     this.schedule();
   }
 
+  /** Calls that are there, and that the function has not seen. */
+  unseen(): number {
+    const seen = this.lastSeen();
+    let calls = 0;
+    for (const call of this.calls.keys()) if (call > seen) calls++;
+    return calls;
+  }
+
   destroy(): void {
     this.usable = false;
     this.socket.destroy();

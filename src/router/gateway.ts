@@ -7,6 +7,7 @@ import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
 import type { Authenticator } from './authenticate.js';
 import { Call, type CallContext } from './call.js';
 import type { CallDescription } from './call_description.js';
+import { requestTooLarge } from './failures.js';
 import type { FunctionEntry } from './function_entry.js';
 import type { FunctionTable } from './functions.js';
 import { encodeHeader, type ReadHeaders, readHeaders } from './headers.js';
@@ -211,6 +212,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     requestId: string,
   ) {
     if (outgoing.destroyed) return;
+    const { maxRequestBytes } = options.calls;
+    if (headers.length !== undefined && headers.length > maxRequestBytes) {
+      const cors = resolved.entry.corsHeaders(headers.origin);
+      return refuse(outgoing, requestTooLarge(maxRequestBytes), requestId, cors);
+    }
     const description = describe(incoming, headers, resolved, principal, id, requestId);
     new Call(options.calls, description, incoming, outgoing).start();
   }

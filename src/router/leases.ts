@@ -54,8 +54,8 @@ export interface Leases {
   /** Calls back with why a process ended, once the supervisor has said so; the returned function forgets it. */
   whyGone(process: number, tell: (reason: string) => void): () => void;
   handle(message: ToRouter): void;
-  /** Reports use and gives idle slots back; called every second. */
-  sweep(): void;
+  /** Reports use and gives idle slots back; called every second. `oldest`: process → start of its oldest call. */
+  sweep(oldest: ReadonlyMap<number, number>): void;
   running(): number;
   stop(): void;
 }
@@ -299,7 +299,12 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
         break;
       case 'stuck': {
         const lease = processes.get(message.process);
-        if (lease !== undefined) lease.stuck = message.stuck;
+        if (lease === undefined) break;
+        lease.stuck = message.stuck;
+        if (message.stuck) {
+          const seen = lease.running - lease.channel.unseen();
+          send({ t: 'stuck-calls', process: message.process, seen });
+        }
         break;
       }
       case 'gone':
@@ -308,12 +313,14 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     }
   }
 
-  function sweep() {
-    const rows: [process: number, running: number, calls: number][] = [];
+  function sweep(oldest: ReadonlyMap<number, number>) {
+    const rows: Extract<ToSupervisor, { t: 'usage' }>['rows'] = [];
     for (const lease of [...processes.values()]) {
+      const { process } = lease.address;
       const busy = lease.calls > 0 || lease.running > 0;
       // One more report once it is quiet, so that the supervisor knows.
-      if (busy || lease.reported) rows.push([lease.address.process, lease.running, lease.calls]);
+      if (busy || lease.reported)
+        rows.push([process, lease.running, lease.calls, oldest.get(process) ?? null]);
       lease.reported = busy;
       lease.calls = 0;
       // One slot stays, so that the next call is warm here.

@@ -18,7 +18,7 @@ import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
 import type * as apiModule from './api/listener.js';
 import { createAuthenticator } from './authenticate.js';
-import type { CallContext } from './call.js';
+import type { CallContext, Running } from './call.js';
 import { loadConsole } from './console_files.js';
 import { createExecutionNotes } from './execution_notes.js';
 import { createFunctionEntry } from './function_entry.js';
@@ -129,6 +129,8 @@ export async function startRouter(
     leases,
     notes,
     running: new Set(),
+    maxRequestBytes: config.maxRequestBytes ?? Number.POSITIVE_INFINITY,
+    maxResponseBytes: config.maxResponseBytes ?? Number.POSITIVE_INFINITY,
     overdue: (process) => link.send({ t: 'overdue', process }),
     now: Date.now,
   };
@@ -183,7 +185,7 @@ export async function startRouter(
     const now = Date.now();
     for (const call of calls.running) call.checkDeadline(now);
   }, DEADLINE_SWEEP_MS);
-  const sweeps = setInterval(leases.sweep, LEASE_SWEEP_MS);
+  const sweeps = setInterval(() => leases.sweep(oldestCalls(calls.running)), LEASE_SWEEP_MS);
 
   const listener = await listen(gateway, config);
   link.send({ t: 'up', port: listener.port });
@@ -216,4 +218,15 @@ export async function startRouter(
       await store.stop();
     },
   };
+}
+
+/** Process → when the oldest call that runs on it began. */
+function oldestCalls(running: Iterable<Running>): Map<number, number> {
+  const oldest = new Map<number, number>();
+  for (const call of running) {
+    const place = call.place();
+    if (place === null) continue;
+    oldest.set(place.process, Math.min(place.since, oldest.get(place.process) ?? place.since));
+  }
+  return oldest;
 }

@@ -11,8 +11,9 @@ import type { FunctionMeta } from '../store/types.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
 import { signToken } from '../tokens.js';
 import { createClaims } from './claims.js';
+import { createCpuLimits } from './cpu_limits.js';
 import { createExecutionJoin } from './execution_join.js';
-import { createFleet, type Fleet } from './fleet.js';
+import { createFleet, type Fleet, type Instance } from './fleet.js';
 import { type FunctionSync, startFunctionSync } from './function_sync.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
@@ -32,6 +33,8 @@ export interface SupervisorOptions {
   /** Forked, and waiting for their configuration. */
   routers: Routers;
   keepAliveMs: number;
+  /** ms of CPU that one call may use; null: as long as its function's time limit. */
+  callCpuMs: number | null;
   maxProcesses: number;
   code: CodeCache;
   /** Whatever else has to be there before a call is served: the functions that come from files, say. */
@@ -138,7 +141,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }),
     onClaimed(fn, claimed, tookMs) {
       processes.set(claimed.process.id, claimed.process);
-      void claimed.process.ended.then(() => processes.delete(claimed.process.id));
+      void claimed.process.ended.then(() => {
+        processes.delete(claimed.process.id);
+        cpuLimits.forget(claimed.process.id);
+      });
       metrics.claimed(fn, claimed, tookMs);
     },
     onError,
@@ -159,6 +165,29 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
   }
 
+  const cpuLimits = createCpuLimits();
+
+  function limitCpu(process: DenoProcess, instance: Instance, cpuMs: number) {
+    let running = 0;
+    let oldest: number | null = null;
+    for (const calls of instance.running.values()) {
+      running += calls.calls;
+      if (calls.oldest !== null) oldest = Math.min(calls.oldest, oldest ?? calls.oldest);
+    }
+    const verdict = cpuLimits.judge({
+      process: process.id,
+      at: Date.now(),
+      cpuMs,
+      running,
+      oldest,
+      held: process.held,
+      lastUsed: instance.lastUsed,
+      limitMs: options.callCpuMs ?? instance.fn.timeout_seconds * 1000,
+    });
+    if (verdict === 'background') process.kill('background');
+    else if (verdict === 'cpu') fleet.overdue(process.id, 'cpu');
+  }
+
   const watch = startWatch({
     live: () => processes.values(),
     *busy() {
@@ -170,11 +199,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       }
     },
     onSample({ process, memory, cpuMs }) {
-      const fn = fleet.instanceOf(process.id)?.fn;
-      if (fn === undefined) return;
+      const instance = fleet.instanceOf(process.id);
+      if (instance === undefined) return;
+      const { fn } = instance;
       metrics.sampled(fn, process.id, memory, cpuMs);
       // The soft limit: a process over it takes no new calls, and another takes its place.
       if (memory > (fn.memory_limit_mb + RUNTIME_MB) * 1024 * 1024) fleet.retireProcess(process.id, 'memory');
+      limitCpu(process, instance, cpuMs);
     },
     onStuck: (process, stuck) => fleet.setStuck(process.id, stuck),
     onError,
@@ -232,10 +263,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         fleet.release(router, message.process, message.slots);
         break;
       case 'usage':
-        for (const [process, running, calls] of message.rows) fleet.usage(router, process, running, calls);
+        for (const [process, running, calls, oldest] of message.rows)
+          fleet.usage(router, process, running, calls, oldest);
         break;
       case 'overdue':
         fleet.overdue(message.process);
+        break;
+      case 'stuck-calls':
+        fleet.stuckCalls(router, message.process, message.seen);
         break;
       case 'unreachable':
         fleet.retireProcess(message.process, 'unreachable');

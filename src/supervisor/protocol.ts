@@ -54,10 +54,12 @@ export type ToSupervisor =
   | { t: 'cancel'; call: number }
   /** Slots that go back. */
   | { t: 'release'; process: number; slots: number }
-  /** Per process: calls running now, calls since the last report. */
-  | { t: 'usage'; rows: [process: number, running: number, calls: number][] }
+  /** Per process: calls running now, calls since the last report, when the oldest running one began (Unix ms). */
+  | { t: 'usage'; rows: [process: number, running: number, calls: number, oldest: number | null][] }
   /** A call went over its time there. */
   | { t: 'overdue'; process: number }
+  /** How many of the router's calls there the function of a stuck process has seen. */
+  | { t: 'stuck-calls'; process: number; seen: number }
   /** It did not take a call: it is ending, or ought to. */
   | { t: 'unreachable'; process: number }
   /** Executions of which the process told that more is to come, or which it could not finish. */
@@ -118,6 +120,9 @@ export interface RouterConfig {
   domain: string | null;
   functionsDir: string;
   maxCodeBytes: number;
+  /** Null: any. */
+  maxRequestBytes: number | null;
+  maxResponseBytes: number | null;
   version: string;
   databaseUp: boolean;
 }

@@ -13,7 +13,7 @@ import type { Channel, ChannelEvents } from './frames.ts';
 import { CallContext, type Handler } from './handler.ts';
 import { headersGet, OwnResponse, slice, split, startsWith, stringify, Table } from './intrinsics.ts';
 import type { Logs } from './logs.ts';
-import { readStatic } from './static_answer.ts';
+import { headOf, readStatic, type StaticAnswer } from './static_answer.ts';
 
 export interface CallsOptions {
   control: Control;
@@ -70,37 +70,37 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     } catch (thrown) {
       return fail({ channel, call, request: framed }, execution, thrown);
     }
-    reply(channel, call, framed, execution, response);
+    reply({ channel, call, request: framed }, execution, response);
   }
 
   async function settleFramed(origin: Origin, execution: Execution, promise: Promise<unknown>) {
-    const { channel, call, request } = origin;
     let response: Response;
     try {
       response = toResponse(await promise);
     } catch (thrown) {
-      openOf(channel).delete(call);
       return fail(origin, execution, thrown);
     }
-    reply(channel, call, request, execution, response);
+    reply(origin, execution, response);
   }
 
   function fail({ channel, call, request }: Origin, execution: Execution, thrown: unknown) {
     const text = executions.run(execution, errorText, thrown);
     const cpuUs = executions.finish(execution);
     close(execution, cpuUs);
+    openOf(channel).delete(call);
     FramedRequest.finish(request);
     channel.answer(call, FrameKind.Failed, cpuUs, 500, '', text);
   }
 
-  function reply(
-    channel: Channel,
-    call: number,
-    request: FramedRequest,
-    execution: Execution,
-    response: Response,
-  ) {
-    const found = readStatic(response);
+  function reply(origin: Origin, execution: Execution, response: Response) {
+    const { channel, call, request } = origin;
+    let found: StaticAnswer | null;
+    try {
+      found = readStatic(response);
+      if (found === null) headOf(response);
+    } catch (thrown) {
+      return fail(origin, execution, thrown);
+    }
     const cpuUs = executions.finish(execution);
     const more = close(execution, cpuUs);
     if (found !== null && (found.body === null || found.body.length <= MAX_FRAMED_ANSWER)) {
@@ -111,7 +111,6 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
       return;
     }
     const ticket = `${++tickets}`;
-    const origin = { channel, call, request };
     openOf(channel).set(call, origin);
     held.set(ticket, {
       response: withHeader(response, 'x-hearth', `${mark}${more ? 'm' : 'd'}${cpuUs}`),
@@ -161,7 +160,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
       const context = new CallContext(request, id, claim, waitUntil);
       const value = executions.run(execution, handler, request, context, info);
       if (value instanceof Promise) return settle(execution, value);
-      return finish(execution, toResponse(value), '');
+      return finish(execution, sendable(value), '');
     } catch (thrown) {
       return finish(execution, executions.run(execution, errorAnswer, thrown), 'e');
     }
@@ -169,7 +168,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
 
   async function settle(execution: Execution, promise: Promise<unknown>): Promise<Response> {
     try {
-      return finish(execution, toResponse(await promise), '');
+      return finish(execution, sendable(await promise), '');
     } catch (thrown) {
       return finish(execution, executions.run(execution, errorAnswer, thrown), 'e');
     }
@@ -215,6 +214,12 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     unanswerable: (thrown) => withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`),
     frames: { onArrival: executions.arrive, onCall, onAbort, onClosed },
   };
+}
+
+function sendable(value: unknown): Response {
+  const response = toResponse(value);
+  headOf(response);
+  return response;
 }
 
 function infoOf(request: FramedRequest): Deno.ServeHandlerInfo {

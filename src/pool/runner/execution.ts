@@ -6,6 +6,7 @@ export interface Execution {
   readonly id: string;
   /** Bytes of log so far. */
   logBytes: number;
+  logLines: number;
   logged: boolean;
   /** Promises that `waitUntil` holds. */
   waiting: number;
@@ -57,7 +58,16 @@ export function createExecutions(): Executions {
     begin(id, request) {
       settle();
       running++;
-      return { id, logBytes: 0, logged: false, waiting: 0, answered: false, cpuAtStart: share, request };
+      return {
+        id,
+        logBytes: 0,
+        logLines: 0,
+        logged: false,
+        waiting: 0,
+        answered: false,
+        cpuAtStart: share,
+        request,
+      };
     },
     run: (execution, task, ...args) => storage.run(execution, task, ...args),
     finish(execution) {

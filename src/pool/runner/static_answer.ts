@@ -3,6 +3,7 @@
  * stream of it. Deno keeps that under symbols of its own; its version is pinned, and where it keeps things elsewhere
  * every answer counts as a stream, which is slower and no less right.
  */
+import { BadAnswer } from './answer.ts';
 import { headersForEach, OwnResponse, OwnUint8Array } from './intrinsics.ts';
 
 export interface StaticAnswer {
@@ -50,11 +51,16 @@ export function readStatic(response: Response): StaticAnswer | null {
   return { status: response.status, head: headOf(response), body };
 }
 
-function headOf(response: Response): string {
+/** Characters of names and values that an answer's headers may have. */
+const MAX_HEAD = 64 * 1024;
+
+/** @throws BadAnswer when it is too long. */
+export function headOf(response: Response): string {
   let head = '';
   headersForEach(response.headers, (value, name) => {
     head += head === '' ? `${name}\n${value}` : `\n${name}\n${value}`;
   });
+  if (head.length > MAX_HEAD) throw new BadAnswer(`the answer's headers are longer than ${MAX_HEAD} bytes`);
   return head;
 }
 
