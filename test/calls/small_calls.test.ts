@@ -31,6 +31,15 @@ describe('the request that a function is given', () => {
     expect(await answer.json()).toEqual([false, 'a body', true, 'a body']);
   });
 
+  it('cannot be read twice', async () => {
+    const answer = await post('more-than-once', '{"a":1}');
+    expect(await answer.json()).toEqual([true, 'TypeError', 'there']);
+  });
+
+  it('has its body as bytes', async () => {
+    expect(await (await post('bytes-of', 'ü')).json()).toEqual([2, 2]);
+  });
+
   it('can be made into another one, body and all', async () => {
     const answer = await post('again', '{"a":1}', { 'x-given': 'b' });
     expect(await answer.json()).toEqual(['POST', 'b', { a: 1 }]);

@@ -7,6 +7,17 @@ export default async (request: Request): Promise<Response> => {
       const copy = request.clone();
       return Response.json([request.bodyUsed, await request.text(), request.bodyUsed, await copy.text()]);
     }
+    case 'more-than-once':
+      await request.json();
+      return Response.json([
+        request.bodyUsed,
+        await request.text().catch(({ name }: Error) => name),
+        request.body === null ? 'none' : 'there',
+      ]);
+    case 'bytes-of': {
+      const bytes = await request.clone().bytes();
+      return Response.json([bytes.length, (await request.arrayBuffer()).byteLength]);
+    }
     case 'again': {
       const next = new Request('http://localhost/next', request);
       return Response.json([next.method, next.headers.get('x-given'), await next.json()]);

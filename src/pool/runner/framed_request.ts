@@ -2,7 +2,22 @@
  * The `Request` of a call that came in a frame. Making a real one costs more than all else on the way to a small
  * function, and most look at the method, the URL and a header or two: the real one is made when more is asked for.
  */
-import { abortWith, OwnAbortController, OwnHeaders, OwnRequest, sliceBytes } from './intrinsics.ts';
+import {
+  abortWith,
+  decode,
+  OwnAbortController,
+  OwnHeaders,
+  OwnRequest,
+  parse,
+  sliceBytes,
+  uncurry,
+} from './intrinsics.ts';
+
+const utf8 = new TextDecoder();
+const textOf = uncurry(OwnRequest.prototype.text);
+const jsonOf = uncurry(OwnRequest.prototype.json);
+const bytesOf = uncurry(OwnRequest.prototype.bytes);
+const arrayBufferOf = uncurry(OwnRequest.prototype.arrayBuffer);
 
 /** Lines of the head before the headers: method, URL, execution id. */
 const HEADERS_AT = 3;
@@ -11,6 +26,7 @@ export class FramedRequest {
   readonly #lines: string[];
   #body: Uint8Array<ArrayBuffer> | null;
   #headers: Headers | null = null;
+  #used = false;
   #controller: AbortController | null = null;
   #aborted = false;
   #real: Request | null = null;
@@ -36,6 +52,21 @@ export class FramedRequest {
   }
   get signal(): AbortSignal {
     return this.#abortController().signal;
+  }
+  get bodyUsed(): boolean {
+    return this.#used || (this.#real?.bodyUsed ?? false);
+  }
+  async text(): Promise<string> {
+    return this.#readAtOnce() ? decode(utf8, this.#takeBody()) : await textOf(this.#asReal());
+  }
+  async json(): Promise<unknown> {
+    return this.#readAtOnce() ? parse(decode(utf8, this.#takeBody())) : await jsonOf(this.#asReal());
+  }
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#readAtOnce() ? this.#takeBody() : await bytesOf(this.#asReal());
+  }
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#readAtOnce() ? this.#takeBody().buffer : await arrayBufferOf(this.#asReal());
   }
 
   static abort(request: FramedRequest): void {
@@ -70,12 +101,22 @@ export class FramedRequest {
       headers.append(lines[index] as string, lines[index + 1] as string);
     return headers;
   }
+  /** The body lies there whole: a stream of it costs ten times as much as reading it. */
+  #readAtOnce(): boolean {
+    return this.#real === null && !this.#used && this.#body !== null;
+  }
+  #takeBody(): Uint8Array<ArrayBuffer> {
+    this.#used = true;
+    return this.#body as Uint8Array<ArrayBuffer>;
+  }
   #asReal(): Request {
     if (this.#real === null) {
       const init: RequestInit = { method: this.method, headers: this.headers, signal: this.signal };
       if (this.#body !== null) init.body = this.#body;
       this.#body = null;
       this.#real = new OwnRequest(this.url, init);
+      // Read already: it counts as used from now on, whatever becomes of this promise.
+      if (this.#used) void textOf(this.#real);
     }
     return this.#real;
   }

@@ -4,7 +4,7 @@
  */
 
 /** `method` as a function that takes `this` first. */
-function uncurry<This, Args extends unknown[], Result>(
+export function uncurry<This, Args extends unknown[], Result>(
   method: (this: This, ...args: Args) => Result,
 ): (self: This, ...args: Args) => Result {
   return Function.prototype.call.bind(method) as (self: This, ...args: Args) => Result;
@@ -17,7 +17,7 @@ const OwnMap = Map;
 export const OwnAbortController = AbortController;
 export const OwnUint8Array = Uint8Array;
 export const OwnDataView = DataView;
-export const { stringify } = JSON;
+export const { parse, stringify } = JSON;
 export const { isInteger } = Number;
 export const { isArray } = Array;
 export const { keys } = Object;
