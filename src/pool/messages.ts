@@ -32,7 +32,7 @@ export type FromRunner =
   | { t: 'claimed'; envMs: number; importMs: number }
   | { t: 'failed'; error: Thrown }
   | { t: 'pong'; n: number }
-  | { t: 'log'; id: string | null; lines: LogLine[] }
+  | { t: 'log'; id: string | null; line: LogLine }
   | { t: 'end'; id: string; cpuUs: number }
   | { t: 'hold'; on: boolean }
   | { t: 'v8'; data: string };

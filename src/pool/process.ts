@@ -183,7 +183,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         pongs.get(message.n)?.();
         break;
       case 'log':
-        events?.onLog(message.id, message.lines);
+        events?.onLog(message.id, [message.line]);
         break;
       case 'end':
         events?.onEnd(message.id, message.cpuUs);

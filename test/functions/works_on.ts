@@ -26,7 +26,7 @@ export default async (request: Request): Promise<Response> => {
       await new Promise(() => {});
       break;
     case '?lines':
-      for (let line = 0; line < 5_000; line++) console.log(line);
+      for (let line = 0; line < 20_000; line++) console.log('');
       break;
     case '?headers':
       return new Response('', { headers: { 'x-long': 'x'.repeat(70_000) } });

@@ -5,13 +5,13 @@
 import { FrameKind, MAX_FRAMED_ANSWER } from '../frames.ts';
 import type { Claim } from '../messages.ts';
 import { toResponse, withHeader } from './answer.ts';
-import type { Control } from './control.ts';
+import { type Control, thrownToJson } from './control.ts';
 import { describe } from './describe.ts';
 import type { Execution, Executions } from './execution.ts';
 import { asRequest, FramedRequest } from './framed_request.ts';
 import type { Channel, ChannelEvents } from './frames.ts';
 import { CallContext, type Handler } from './handler.ts';
-import { headersGet, OwnResponse, slice, split, startsWith, stringify, Table } from './intrinsics.ts';
+import { headersGet, OwnResponse, slice, split, startsWith, Table } from './intrinsics.ts';
 import type { Logs } from './logs.ts';
 import { headOf, readStatic, type StaticAnswer } from './static_answer.ts';
 
@@ -197,7 +197,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
   function errorText(thrown: unknown): string {
     const error = describe(thrown);
     logs.write('error', error.stack ?? `${error.name}: ${error.message}`);
-    return stringify(error);
+    return thrownToJson(error);
   }
 
   function errorAnswer(thrown: unknown): Response {

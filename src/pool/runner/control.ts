@@ -1,5 +1,6 @@
 /** The control channel: lines of JSON over a Unix socket that the supervisor opened for this process alone. */
-import type { FromRunner, ToRunner } from '../messages.ts';
+import type { FromRunner, Thrown, ToRunner } from '../messages.ts';
+import { decode, encode, indexOf, parse, slice, stringify, subarray } from './intrinsics.ts';
 
 export interface Control {
   send(message: FromRunner): void;
@@ -7,56 +8,88 @@ export interface Control {
   listen(onMessage: (message: ToRunner) => void): Promise<void>;
 }
 
-/** Bytes that may wait for the supervisor to read before lines of logs are dropped. */
+/** Characters that may wait for the supervisor to read before lines of logs are dropped. */
 const MAX_BACKLOG = 8 * 1024 * 1024;
 
 export async function openControl(path: string): Promise<Control> {
   const connection = await Deno.connect({ transport: 'unix', path });
+  const read = connection.read.bind(connection);
+  const write = connection.write.bind(connection);
+  const exit = Deno.exit;
   const encoder = new TextEncoder();
-  const stringify = JSON.stringify;
-  let backlog: string[] = [];
-  let backlogBytes = 0;
+  const decoder = new TextDecoder();
+  /** Text, and not a list of lines: a function may watch what is added to lists. */
+  let backlog = '';
   let writing = false;
 
   async function drain() {
     writing = true;
     try {
-      while (backlog.length > 0) {
-        const bytes = encoder.encode(backlog.join(''));
-        backlog = [];
-        backlogBytes = 0;
-        for (let at = 0; at < bytes.length; ) at += await connection.write(bytes.subarray(at));
+      while (backlog !== '') {
+        const bytes = encode(encoder, backlog);
+        backlog = '';
+        for (let at = 0; at < bytes.length; ) at += await write(subarray(bytes, at));
       }
     } catch {
-      Deno.exit(0); // the supervisor is gone: so is the reason to live
+      exit(0); // the supervisor is gone: so is the reason to live
     }
     writing = false;
   }
 
   return {
     send(message) {
-      if (backlogBytes > MAX_BACKLOG && message.t === 'log') return;
-      const line = `${stringify(message)}\n`;
-      backlog.push(line);
-      backlogBytes += line.length;
+      if (backlog.length > MAX_BACKLOG && message.t === 'log') return;
+      backlog += `${toJson(message)}\n`;
       // The first write happens at once, so that a line reaches the supervisor even if the function never yields.
       if (!writing) void drain();
     },
     async listen(onMessage) {
-      const decoder = new TextDecoder();
-      const parse = JSON.parse;
       const chunk = new Uint8Array(64 * 1024);
       let rest = '';
       for (;;) {
-        const read = await connection.read(chunk).catch(() => null);
-        if (read === null) return;
-        rest += decoder.decode(chunk.subarray(0, read), { stream: true });
-        for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
-          const line = rest.slice(0, end);
-          rest = rest.slice(end + 1);
+        let length: number | null;
+        try {
+          length = await read(chunk);
+        } catch {
+          length = null;
+        }
+        if (length === null) return;
+        rest += decode(decoder, subarray(chunk, 0, length), { stream: true });
+        for (let end = indexOf(rest, '\n'); end >= 0; end = indexOf(rest, '\n')) {
+          const line = slice(rest, 0, end);
+          rest = slice(rest, end + 1);
           onMessage(parse(line) as ToRunner);
         }
       }
     },
   };
+}
+
+/** Put together by hand: `JSON.stringify` asks objects for a `toJSON`, which a function may give to all of them. */
+function toJson(message: FromRunner): string {
+  switch (message.t) {
+    case 'ready':
+      return '{"t":"ready"}';
+    case 'claimed':
+      return `{"t":"claimed","envMs":${+message.envMs},"importMs":${+message.importMs}}`;
+    case 'failed':
+      return `{"t":"failed","error":${thrownToJson(message.error)}}`;
+    case 'pong':
+      return `{"t":"pong","n":${message.n}}`;
+    case 'log': {
+      const { id, line } = message;
+      return `{"t":"log","id":${stringify(id)},"line":[${line[0]},"${line[1]}",${stringify(line[2])}]}`;
+    }
+    case 'end':
+      return `{"t":"end","id":${stringify(message.id)},"cpuUs":${message.cpuUs}}`;
+    case 'hold':
+      return `{"t":"hold","on":${message.on}}`;
+    case 'v8':
+      return `{"t":"v8","data":${stringify(message.data)}}`;
+  }
+}
+
+export function thrownToJson(thrown: Thrown): string {
+  const { name, message, stack } = thrown;
+  return `{"name":${stringify(name)},"message":${stringify(message)},"stack":${stringify(stack)}}`;
 }

@@ -1,18 +1,18 @@
 /** What was thrown, as far as it can be told. */
 import type { Thrown } from '../messages.ts';
 
+const { inspect } = Deno;
+
+/** Each part is a string whatever the function made of it: a template makes one, and `String` may be the function's. */
 export function describe(thrown: unknown): Thrown {
   try {
     if (thrown instanceof Error) {
-      return {
-        name: String(thrown.name),
-        message: String(thrown.message),
-        stack: thrown.stack ? String(thrown.stack) : null,
-      };
+      const { name, message, stack } = thrown;
+      return { name: `${name}`, message: `${message}`, stack: stack ? `${stack}` : null };
     }
     return {
       name: 'thrown',
-      message: typeof thrown === 'string' ? thrown : Deno.inspect(thrown),
+      message: typeof thrown === 'string' ? thrown : `${inspect(thrown)}`,
       stack: null,
     };
   } catch {

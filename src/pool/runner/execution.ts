@@ -28,6 +28,8 @@ export interface Executions {
 
 export function createExecutions(): Executions {
   const storage = new AsyncLocalStorage<Execution>();
+  const getStore = storage.getStore.bind(storage);
+  const run = storage.run.bind(storage) as Executions['run'];
   // In Deno 2.9, ahead of its type declarations: µs of user and system time of the process.
   const { cpuUsage } = Deno as unknown as { cpuUsage(): { user: number; system: number } };
   const dateNow = Date.now;
@@ -51,7 +53,7 @@ export function createExecutions(): Executions {
   }
 
   return {
-    current: () => storage.getStore(),
+    current: getStore,
     arrive(calls) {
       crowded = calls > 1;
     },
@@ -69,7 +71,7 @@ export function createExecutions(): Executions {
         request,
       };
     },
-    run: (execution, task, ...args) => storage.run(execution, task, ...args),
+    run,
     finish(execution) {
       settle();
       running--;

@@ -7,7 +7,7 @@ import { slice } from './intrinsics.ts';
 /** Bytes of log that one execution may write (the contract's cut). */
 const MAX_LOG_BYTES = 64 * 1024;
 /** Lines of log that one execution may write. */
-const MAX_LOG_LINES = 2_000;
+const MAX_LOG_LINES = 10_000;
 /** Lines outside of any execution are for who watches: so many bytes in so many ms. */
 const MAX_LOOSE_BYTES = 64 * 1024;
 const LOOSE_WINDOW_MS = 5_000;
@@ -32,7 +32,7 @@ export function captureConsole(control: Control, executions: Executions): Logs {
     let kept = text;
     if (execution.logBytes > MAX_LOG_BYTES) kept = `${slice(text, 0, MAX_LOG_BYTES)} … [logs cut at 64 KiB]`;
     else if (execution.logLines === MAX_LOG_LINES) kept = `${text} … [logs cut at ${MAX_LOG_LINES} lines]`;
-    control.send({ t: 'log', id: execution.id, lines: [[now(), level, kept]] });
+    control.send({ t: 'log', id: execution.id, line: [now(), level, kept] });
   }
 
   function writeLoose(level: LogLevel, text: string) {
@@ -45,7 +45,7 @@ export function captureConsole(control: Control, executions: Executions): Logs {
     looseBytes += text.length + 1;
     const cut = looseBytes > MAX_LOOSE_BYTES;
     const kept = cut ? `${slice(text, 0, MAX_LOOSE_BYTES)} … [too much outside of executions]` : text;
-    control.send({ t: 'log', id: null, lines: [[time, level, kept]] });
+    control.send({ t: 'log', id: null, line: [time, level, kept] });
   }
 
   // Deno's own Console does the formatting, with a printer of ours; it tells levels 0 (debug) to 3 (error).

@@ -20,6 +20,9 @@ import { captureConsole } from './logs.ts';
 const [listenPath = '', framesPath = '', progressPath = '', controlPath = '', denoDir = '', scratch = ''] =
   Deno.args;
 for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
+const { entries } = Object;
+const setEnv = Deno.env.set.bind(Deno.env);
+const now = performance.now.bind(performance);
 
 const control = await openControl(controlPath);
 const executions = createExecutions();
@@ -44,7 +47,7 @@ function onMessage(message: ToRunner) {
       control.send({ t: 'pong', n: message.n });
       break;
     case 'env':
-      for (const [name, value] of Object.entries(message.set)) Deno.env.set(name, value);
+      for (const [name, value] of entries(message.set)) setEnv(name, value);
       break;
     case 'claim':
       void specialise(message.claim);
@@ -64,13 +67,13 @@ async function prepareAhead() {
 
 /** Environment, module, permissions: after this the process belongs to the function. */
 async function specialise(claim: Claim) {
-  const start = performance.now();
+  const start = now();
   let cache: ModuleCache | null = null;
   if (claim.v8 !== null || claim.harvest) cache = openModuleCache((await ahead).sqlite, denoDir, claim.entry);
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
   for (const [name, value] of Object.entries(claim.env)) Deno.env.set(name, value);
   if (scratch !== '' && claim.permissions.write) Deno.env.set('TMPDIR', scratch);
-  const ready = performance.now();
+  const ready = now();
   try {
     const module = await import(claim.entry);
     const handler = findHandler(module, served());
@@ -85,7 +88,7 @@ async function specialise(claim: Claim) {
     return;
   }
   narrow(claim.permissions);
-  control.send({ t: 'claimed', envMs: ready - start, importMs: performance.now() - ready });
+  control.send({ t: 'claimed', envMs: ready - start, importMs: now() - ready });
   if (cache !== null) setTimeout(handBack, 20, cache, claim.harvest);
 }
 
