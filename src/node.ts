@@ -9,12 +9,15 @@ import { type Config, readConfig } from './config.js';
 import { messageOf, StartError } from './errors.js';
 import { createCodeCache } from './pool/code_cache.js';
 import { findDeno } from './pool/deno_binary.js';
+import { deniedAddresses, type Endpoint, platformHost } from './pool/egress.js';
+import { gatherEgressFacts } from './pool/egress_facts.js';
 import { createPrepare } from './pool/prepare.js';
 import { makeRunDir } from './pool/run_dir.js';
-import { chooseSandbox, findTools } from './pool/sandbox.js';
+import { findTools, type Sandbox } from './pool/sandbox.js';
+import { chooseSandbox } from './pool/sandbox_choice.js';
 import { reloadFromFiles } from './router/api/reload.js';
 import { createStartOutput } from './start_output.js';
-import type { Connection } from './store/connection.js';
+import { type Connection, endpointsOf } from './store/connection.js';
 import { startEmbedded } from './store/embedded.js';
 import { openStore } from './store/main.js';
 import { migrate } from './store/migrate.js';
@@ -55,13 +58,18 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
     const denoPath = findDeno();
     await makeDataDir(config.dataDir);
     const port = await reservePort(config.host, config.port, 'HEARTH_PORT');
-    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+    // Known before the first process starts: no function may reach the metrics.
+    const metricsPort =
+      config.metricsPort === 0
+        ? await reservePort(config.host, 0, 'HEARTH_METRICS_PORT')
+        : config.metricsPort;
+    const url = urlOf(config.host, port);
 
     const runDir = await makeRunDir();
     releasers.push(runDir.remove);
     folders.push(runDir.path);
     const runnerPath = join(here, 'pool/runner.js');
-    const sandboxing = sandboxFor(config, { denoPath, runnerPath, dir: runDir.path });
+    const sandboxing = sandboxFor(config, { denoPath, runnerPath, runDir: runDir.path, metricsPort });
     sandboxing.catch(() => {}); // reported where it is awaited
     const connection = await database(config, output.progress);
     await migrate(connection);
@@ -94,8 +102,6 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
     const loading = reload();
     const supervisor = await startSupervisor({
       store,
-      denoPath,
-      runnerPath,
       routerEntry: join(here, 'main.js'),
       runDir: runDir.path,
       sandbox,
@@ -118,7 +124,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
         maxCodeBytes: config.maxCodeBytes,
         version,
       },
-      url,
+      url: urlOf(platformHost(config.host, process.platform), port),
       region: config.region,
       anonKey: keys.anon_key,
       onError: warn,
@@ -131,7 +137,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
       version,
       instanceId: randomUUID(),
       host: config.host,
-      port: config.metricsPort,
+      port: metricsPort,
       metrics,
       beforeScrape: supervisor.collectMetrics,
       onError: warn,
@@ -217,16 +223,31 @@ function warn(problem: unknown): void {
   process.stderr.write(`hearth: ${typeof problem === 'string' ? problem : messageOf(problem)}${cause}\n`);
 }
 
-async function sandboxFor(config: Config, launch: { denoPath: string; runnerPath: string; dir: string }) {
-  const dir = join(launch.dir, 'trial');
-  for (const part of ['code', 'run']) await mkdir(join(dir, part), { recursive: true });
-  const sandbox = await chooseSandbox(config.sandbox, findTools(config.path), { ...launch, dir });
+async function sandboxFor(
+  config: Config,
+  paths: { denoPath: string; runnerPath: string; runDir: string; metricsPort: number | 'off' },
+): Promise<Sandbox> {
+  const endpoints: Endpoint[] = config.databaseUrl === null ? [] : endpointsOf({ url: config.databaseUrl });
+  if (paths.metricsPort !== 'off') endpoints.push({ host: config.host, port: paths.metricsPort });
+  const platform = platformHost(config.host, process.platform);
+  const facts = await gatherEgressFacts({ deny: config.egressDeny, platform, endpoints });
+  const sandbox = await chooseSandbox({
+    asked: config.sandbox,
+    tools: findTools(config.path),
+    ...paths,
+    denyNet: deniedAddresses(facts),
+    ipv6: config.egressIpv6,
+  });
   if (sandbox === null) {
     throw new StartError(
       'HEARTH_SANDBOX asks for bwrap, which does not work here: install bubblewrap, or set it to auto',
     );
   }
   return sandbox;
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 async function makeDataDir(path: string): Promise<void> {

@@ -24,8 +24,6 @@ import { startWatch } from './watch.js';
 
 export interface SupervisorOptions {
   store: Store;
-  denoPath: string;
-  runnerPath: string;
   routerEntry: string;
   runDir: string;
   sandbox: Sandbox;
@@ -86,8 +84,6 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   });
 
   const pool = createPool({
-    denoPath: options.denoPath,
-    runnerPath: options.runnerPath,
     runDir: options.runDir,
     sandbox: options.sandbox,
     size: options.poolSize,
