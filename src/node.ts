@@ -231,19 +231,13 @@ async function sandboxFor(
   if (paths.metricsPort !== 'off') endpoints.push({ host: config.host, port: paths.metricsPort });
   const platform = platformHost(config.host, process.platform);
   const facts = await gatherEgressFacts({ deny: config.egressDeny, platform, endpoints });
-  const sandbox = await chooseSandbox({
+  return await chooseSandbox({
     asked: config.sandbox,
     tools: findTools(config.path),
     ...paths,
     denyNet: deniedAddresses(facts),
     ipv6: config.egressIpv6,
   });
-  if (sandbox === null) {
-    throw new StartError(
-      'HEARTH_SANDBOX asks for bwrap, which does not work here: install bubblewrap, or set it to auto',
-    );
-  }
-  return sandbox;
 }
 
 function urlOf(host: string, port: number): string {

@@ -2,7 +2,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../errors.js';
+import { messageOf, StartError } from '../errors.js';
 import { spawnDeno } from './process.js';
 import type { Sandbox, SandboxKind, SandboxTools } from './sandbox.js';
 import { makeSandboxRoot, reachableByAll } from './sandbox_root.js';
@@ -25,42 +25,49 @@ export interface SandboxOptions {
 /** How long a process that was only a trial may take to start, and to end, in ms. */
 const TRIAL_MS = 10_000;
 
-/** The strongest sandbox that works here, of the kind that was asked for; null if that one does not work. */
-export async function chooseSandbox(options: SandboxOptions): Promise<Sandbox | null> {
-  const { asked, tools } = options;
-  let trials = 0;
-  let why = asked === 'permissions' ? 'as HEARTH_SANDBOX asks' : '';
-  if (asked !== 'permissions' && tools.bwrap === null) why = 'bubblewrap (bwrap) is not installed';
-  const kinds: SandboxKind[] =
-    why === '' ? (asked === 'auto' ? ['bwrap', 'permissions'] : ['bwrap']) : ['permissions'];
-  if (asked === 'bwrap' && why !== '') return null;
-
-  for (const kind of kinds) {
-    const users = mayGiveUsers(tools);
-    let failure = '';
-    for (const alone of users ? [true, false] : [false]) {
-      const sandbox = await build(kind, alone, options).catch((error: unknown) => messageOf(error));
-      // Without walls of its own a process of the node's user is what every machine can run.
-      const unproven = kind === 'permissions' && !alone;
-      const problem =
-        typeof sandbox === 'string'
-          ? sandbox
-          : unproven
-            ? null
-            : await attempt(sandbox, options.runDir, --trials);
-      if (problem === null && typeof sandbox !== 'string') {
-        const works = kind === 'bwrap' ? 'bubblewrap works here' : why;
-        return { ...sandbox, reason: alone ? `${works}; each process has a user id of its own` : works };
-      }
-      failure ||= problem ?? '';
-    }
-    why = `bubblewrap does not work here (${failure})`;
+/** The strongest sandbox that works here. Throws a StartError when bubblewrap was asked for and does not work. */
+export async function chooseSandbox(options: SandboxOptions): Promise<Sandbox> {
+  if (options.asked === 'permissions') return await permissions('as HEARTH_SANDBOX asks', options);
+  const missing = options.tools.bwrap === null;
+  const found = missing ? 'bubblewrap (bwrap) is not installed' : await strongest('bwrap', options);
+  if (typeof found !== 'string') return told(found, 'bubblewrap works here');
+  const why = missing ? found : `bubblewrap does not work here (${found})`;
+  if (options.asked === 'bwrap') {
+    throw new StartError(
+      `HEARTH_SANDBOX asks for bwrap, but ${why}: install it, allow user namespaces, or set it to auto`,
+    );
   }
-  return null;
+  return await permissions(why, options);
 }
 
-function mayGiveUsers(tools: SandboxTools): boolean {
-  return process.getuid?.() === 0 && tools.setpriv !== null;
+async function permissions(why: string, options: SandboxOptions): Promise<Sandbox> {
+  const found = await strongest('permissions', options);
+  // A process of the node's own user, with no wall to build, works wherever Deno does.
+  return told(typeof found === 'string' ? await build('permissions', false, options) : found, why);
+}
+
+function told(sandbox: Sandbox, why: string): Sandbox {
+  return {
+    ...sandbox,
+    reason: sandbox.users === null ? why : `${why}; each process has a user id of its own`,
+  };
+}
+
+/** Of one kind: with a user id for each process, if this node may give them out; or else why it does not work. */
+async function strongest(kind: SandboxKind, options: SandboxOptions): Promise<Sandbox | string> {
+  const mayGive = process.getuid?.() === 0 && options.tools.setpriv !== null;
+  let failure = 'not as root';
+  for (const alone of mayGive ? [true, false] : [false]) {
+    if (kind === 'permissions' && !alone) break;
+    try {
+      const sandbox = await build(kind, alone, options);
+      await attempt(sandbox, options.runDir, alone ? -1 : -2);
+      return sandbox;
+    } catch (error) {
+      failure = messageOf(error).trim().split('\n').at(-1) ?? '';
+    }
+  }
+  return failure;
 }
 
 /** `alone`: every process has a user id of its own. */
@@ -104,21 +111,10 @@ async function writeFilters(dir: string, families: SocketFamily[]): Promise<Sand
   return paths;
 }
 
-/** Starts a process behind these walls, and ends it: what keeps either from working, or null. */
-async function attempt(sandbox: Sandbox, runDir: string, id: number): Promise<string | null> {
-  try {
-    const trial = await spawnDeno({
-      id,
-      runDir,
-      sandbox,
-      memoryMb: 128,
-      net: true,
-      readyTimeoutMs: TRIAL_MS,
-    });
-    trial.kill('shutdown');
-    const ended = await Promise.race([trial.ended, sleep(TRIAL_MS, null, { ref: false })]);
-    return ended === null ? 'its processes cannot be ended' : null;
-  } catch (error) {
-    return messageOf(error).trim().split('\n').at(-1) ?? 'it does not start';
-  }
+/** Starts a process behind these walls, and ends it. Throws what keeps either from working. */
+async function attempt(sandbox: Sandbox, runDir: string, id: number): Promise<void> {
+  const trial = await spawnDeno({ id, runDir, sandbox, memoryMb: 128, net: true, readyTimeoutMs: TRIAL_MS });
+  trial.kill('shutdown');
+  const ended = await Promise.race([trial.ended, sleep(TRIAL_MS, null, { ref: false })]);
+  if (ended === null) throw new Error('its processes cannot be ended');
 }

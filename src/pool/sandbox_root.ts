@@ -1,7 +1,7 @@
 /** The root folder that every sandboxed process sees: what the Deno binary needs to run, and nothing else. */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { chmod, copyFile, link, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -33,7 +33,7 @@ export async function makeSandboxRoot(dir: string, options: RootOptions): Promis
   const programs = [options.denoPath, ...(options.prlimit === null ? [] : [options.prlimit])];
   const libraries = new Set((await Promise.all(programs.map(librariesOf))).flat());
   for (const path of await resolverLibraries(libraries)) libraries.add(path);
-  for (const path of ['etc', 'proc', 'dev', 'tmp', 'fn/code', 'fn/run', 'fn/deno'])
+  for (const path of ['etc', 'proc/self', 'tmp', 'fn/code', 'fn/run', 'fn/deno'])
     await mkdir(join(dir, path), { recursive: true, mode: 0o755 });
   await Promise.all([
     ...[...libraries].map((path) => copyInto(dir, path, path)),
@@ -47,6 +47,8 @@ export async function makeSandboxRoot(dir: string, options: RootOptions): Promis
   // Whatever the node's umask: the processes may be other users'.
   const made = await readdir(dir, { recursive: true });
   await Promise.all(['', ...made].map((name) => chmod(join(dir, name), 0o755)));
+  // All that Deno asks of /proc is where its own binary is.
+  await symlink(INSIDE.deno, join(dir, 'proc/self/exe'));
 }
 
 /** What the loader would map into the program, as absolute paths: what ldd prints. */
