@@ -1,6 +1,6 @@
 /** What a process is left with behind each kind of walls, with Deno's own permissions out of the way. */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -241,6 +241,9 @@ describe.each(['bwrap', 'permissions'] as const)('a process that is ready, with 
       expect(outcomes.slice(0, 6)).toEqual(new Array(6).fill('NotCapable'));
       expect(outcomes[6]).toBe('TypeError');
       expect(outcomes[7]).toEqual(['GIVEN']);
+      // Nor a folder that it could fill: the machine's other end of it is gone.
+      expect(existsSync(join(runDir, 'p1/run'))).toBe(false);
+      expect(existsSync(process.socketPath)).toBe(true);
     } finally {
       process.kill('shutdown');
       await process.ended;
