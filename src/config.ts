@@ -64,9 +64,12 @@ const Settings = z.object({
   HEARTH_EGRESS_IPV6: z.enum(['on', 'off'], { error: 'must be on or off' }).optional(),
   HEARTH_DRAIN_SECONDS: whole(0, 3600).default(300),
   HEARTH_KEEP_ALIVE_SECONDS: whole(1, 86_400).default(600),
+  HEARTH_CALL_CPU_SECONDS: whole(1, 3600).optional(),
   HEARTH_MAX_PROCESSES: whole(1, 10_000).default(defaultMaxProcesses()),
   HEARTH_MAX_CODE_BYTES: whole(1024, 64 * 1024 * 1024).default(1024 * 1024),
   HEARTH_CODE_CACHE_MB: whole(16, 1024 * 1024).default(1024),
+  HEARTH_MAX_REQUEST_BYTES: whole(1, Number.MAX_SAFE_INTEGER).optional(),
+  HEARTH_MAX_RESPONSE_BYTES: whole(1, Number.MAX_SAFE_INTEGER).optional(),
 });
 
 export interface Config {
@@ -92,9 +95,14 @@ export interface Config {
   egressIpv6: boolean;
   drainSeconds: number;
   keepAliveMs: number;
+  /** Null: a call may use as much CPU as its function's time limit. */
+  callCpuMs: number | null;
   maxProcesses: number;
   maxCodeBytes: number;
   codeCacheBytes: number;
+  /** Bytes of a body on its way to a function, and of an answer; null: any. */
+  maxRequestBytes: number | null;
+  maxResponseBytes: number | null;
   /** Where programs are looked for, and the user's home, for the package registries' settings. */
   path: string | undefined;
   home: string | undefined;
@@ -132,9 +140,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     egressIpv6: (settings.HEARTH_EGRESS_IPV6 ?? (isSingleIpv6(settings.HEARTH_HOST) ? 'on' : 'off')) === 'on',
     drainSeconds: settings.HEARTH_DRAIN_SECONDS,
     keepAliveMs: settings.HEARTH_KEEP_ALIVE_SECONDS * 1000,
+    callCpuMs:
+      settings.HEARTH_CALL_CPU_SECONDS === undefined ? null : settings.HEARTH_CALL_CPU_SECONDS * 1000,
     maxProcesses: settings.HEARTH_MAX_PROCESSES,
     maxCodeBytes: settings.HEARTH_MAX_CODE_BYTES,
     codeCacheBytes: settings.HEARTH_CODE_CACHE_MB * 1024 * 1024,
+    maxRequestBytes: settings.HEARTH_MAX_REQUEST_BYTES ?? null,
+    maxResponseBytes: settings.HEARTH_MAX_RESPONSE_BYTES ?? null,
     path: env.PATH,
     home: env.HOME,
   };

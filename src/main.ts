@@ -8,7 +8,7 @@ else (await import('./router/process.js')).runRouter();
 async function runNode(): Promise<void> {
   const { StartError } = await import('./errors.js');
   const { startNode } = await import('./node.js');
-  const node = startNode(process.env);
+  const node = startNode(process.env, import.meta.dirname);
   handleSignals({
     stop: () => void node.stop().then((status) => process.exit(status)),
     stopNow: () => {

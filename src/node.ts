@@ -2,9 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { access, constants, mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { type Config, readConfig } from './config.js';
 import { messageOf, StartError } from './errors.js';
 import { createCodeCache } from './pool/code_cache.js';
@@ -15,16 +14,16 @@ import { createPrepare } from './pool/prepare.js';
 import { makeRunDir } from './pool/run_dir.js';
 import { findTools, type Sandbox } from './pool/sandbox.js';
 import { chooseSandbox } from './pool/sandbox_choice.js';
-import { reloadFromFiles } from './router/api/reload.js';
 import { createStartOutput } from './start_output.js';
 import { type Connection, endpointsOf } from './store/connection.js';
 import { startEmbedded } from './store/embedded.js';
 import { openStore } from './store/main.js';
 import { migrate } from './store/migrate.js';
 import { credentialsPath, readKeys, writeCredentials } from './supervisor/credentials.js';
-import { startSupervisor } from './supervisor/main.js';
-import { reservePort } from './supervisor/routers.js';
+import { type Supervisor, startSupervisor } from './supervisor/main.js';
+import { reservePort, startRouters } from './supervisor/routers.js';
 import { createClusterMetrics } from './telemetry/cluster_metrics.js';
+import { startTelemetry } from './telemetry/main.js';
 
 export interface Node {
   /** Resolves when it serves; rejects with what keeps it from starting. */
@@ -40,7 +39,8 @@ export interface Node {
 const SUPERVISOR_CONNECTIONS = 5;
 const STOP_DURING_START_MS = 10_000;
 
-export function startNode(env: Readonly<Record<string, string | undefined>>): Node {
+/** @param dist the folder of the built program. */
+export function startNode(env: Readonly<Record<string, string | undefined>>, dist: string): Node {
   const releasers: (() => Promise<unknown> | unknown)[] = [];
   /** In the temp folder. */
   const folders: string[] = [];
@@ -52,25 +52,42 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
     const began = performance.now();
     const config = readConfig(env);
     const output = createStartOutput(process.stdout, process.cwd());
-    const here = dirname(fileURLToPath(import.meta.url));
-    const version = await packageVersion(here);
-    const telemetryModule = import('./telemetry/main.js'); // the SDK takes long to load, and nothing waits for it
+    const version = await packageVersion(dist);
     const denoPath = findDeno();
     await makeDataDir(config.dataDir);
     const port = await reservePort(config.host, config.port, 'HEARTH_PORT');
-    // Known before the first process starts: no function may reach the metrics.
-    const metricsPort =
-      config.metricsPort === 0
-        ? await reservePort(config.host, 0, 'HEARTH_METRICS_PORT')
-        : config.metricsPort;
     const url = urlOf(config.host, port);
 
+    const metrics = createClusterMetrics();
+    let supervisor: Supervisor | null = null;
+    const telemetry = await startTelemetry({
+      env,
+      version,
+      instanceId: randomUUID(),
+      host: config.host,
+      port: config.metricsPort,
+      metrics,
+      beforeScrape: async () => supervisor?.collectMetrics(),
+      onError: warn,
+    });
+    releasers.push(telemetry.stop);
+
+    // Whatever may refuse to start has had its say. Routers, sandbox and database take their time side by side.
+    const routers = startRouters({ count: config.routers, entry: join(dist, 'main.js'), onError: warn });
+    releasers.push(() => routers.drain(0));
     const runDir = await makeRunDir();
     releasers.push(runDir.remove);
     folders.push(runDir.path);
-    const runnerPath = join(here, 'pool/runner.js');
-    const sandboxing = sandboxFor(config, { denoPath, runnerPath, runDir: runDir.path, metricsPort });
+    const runnerPath = join(dist, 'pool/runner.js');
+    const sandboxing = sandboxFor(config, {
+      denoPath,
+      runnerPath,
+      runDir: runDir.path,
+      metricsUrl: telemetry.metricsUrl,
+    });
     sandboxing.catch(() => {}); // reported where it is awaited
+    const reloading = import('./router/api/reload.js'); // slow to load, and not needed before the database
+    reloading.catch(() => {}); // reported where it is awaited
     const connection = await database(config, output.progress);
     await migrate(connection);
     const store = await openStore(connection, { max: SUPERVISOR_CONNECTIONS, name: 'hearth-supervisor' });
@@ -78,7 +95,6 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
     const sandbox = await sandboxing;
 
     const keys = await readKeys(config.dataDir, config);
-    const metrics = createClusterMetrics();
     const code = await createCodeCache({
       dir: join(config.dataDir, 'code'),
       maxBytes: config.codeCacheBytes,
@@ -91,26 +107,33 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
       maxCodeBytes: config.maxCodeBytes,
     });
 
-    const reload = () =>
+    const loading = reloading.then(({ reloadFromFiles }) =>
       reloadFromFiles({
         store,
         prepare,
         functionsDir: config.functionsDir,
         tenant: 'default',
         changed: async () => {}, // nothing serves yet
-      });
-    const loading = reload();
-    const supervisor = await startSupervisor({
+      }),
+    );
+    const credentials = writeCredentials(config.dataDir, {
+      url,
+      metrics_url: telemetry.metricsUrl,
+      console_url: `${url}/console`,
+      tenant: 'default',
+      ...keys,
+    });
+    supervisor = await startSupervisor({
       store,
-      routerEntry: join(here, 'main.js'),
       runDir: runDir.path,
       sandbox,
       poolSize: config.poolSize,
-      routers: config.routers,
+      routers,
       keepAliveMs: config.keepAliveMs,
+      callCpuMs: config.callCpuMs,
       maxProcesses: config.maxProcesses,
       code,
-      filesLoaded: loading,
+      mayServe: Promise.all([loading, credentials]),
       prepare,
       metrics,
       routerConfig: {
@@ -122,6 +145,8 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
         domain: config.domain,
         functionsDir: config.functionsDir,
         maxCodeBytes: config.maxCodeBytes,
+        maxRequestBytes: config.maxRequestBytes,
+        maxResponseBytes: config.maxResponseBytes,
         version,
       },
       url: urlOf(platformHost(config.host, process.platform), port),
@@ -130,27 +155,10 @@ export function startNode(env: Readonly<Record<string, string | undefined>>): No
       onError: warn,
     });
     endProcesses = supervisor.endProcesses;
-    releasers.push(() => supervisor.drain(config.drainSeconds));
+    const { drain } = supervisor;
+    releasers.push(() => drain(config.drainSeconds));
 
-    const { startTelemetry } = await telemetryModule;
-    const telemetry = await startTelemetry({
-      version,
-      instanceId: randomUUID(),
-      host: config.host,
-      port: metricsPort,
-      metrics,
-      beforeScrape: supervisor.collectMetrics,
-      onError: warn,
-    });
-    releasers.unshift(telemetry.stop);
-
-    await writeCredentials(config.dataDir, {
-      url,
-      metrics_url: telemetry.metricsUrl,
-      console_url: `${url}/console`,
-      tenant: 'default',
-      ...keys,
-    });
+    await telemetry.loaded;
     output.started({
       version,
       url,
@@ -225,10 +233,12 @@ function warn(problem: unknown): void {
 
 async function sandboxFor(
   config: Config,
-  paths: { denoPath: string; runnerPath: string; runDir: string; metricsPort: number | 'off' },
+  paths: { denoPath: string; runnerPath: string; runDir: string; metricsUrl: string | null },
 ): Promise<Sandbox> {
   const endpoints: Endpoint[] = config.databaseUrl === null ? [] : endpointsOf({ url: config.databaseUrl });
-  if (paths.metricsPort !== 'off') endpoints.push({ host: config.host, port: paths.metricsPort });
+  if (paths.metricsUrl !== null) {
+    endpoints.push({ host: config.host, port: Number(new URL(paths.metricsUrl).port) });
+  }
   const platform = platformHost(config.host, process.platform);
   const facts = await gatherEgressFacts({ deny: config.egressDeny, platform, endpoints });
   return await chooseSandbox({
@@ -253,8 +263,8 @@ async function makeDataDir(path: string): Promise<void> {
   }
 }
 
-async function packageVersion(here: string): Promise<string> {
-  const { version } = JSON.parse(await readFile(join(here, '../package.json'), 'utf8')) as {
+async function packageVersion(dist: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(join(dist, '../package.json'), 'utf8')) as {
     version: string;
   };
   return version;

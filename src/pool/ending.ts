@@ -5,6 +5,8 @@ export type EndReason = 'exit' | 'crash' | 'memory' | KillReason;
 export type KillReason =
   | 'timeout'
   | 'memory'
+  | 'cpu'
+  | 'background'
   | 'idle'
   | 'superseded'
   | 'unreachable'

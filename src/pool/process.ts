@@ -8,7 +8,8 @@ import type { Readable } from 'node:stream';
 import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
 import type { FromRunner, LogLine, Thrown } from './messages.js';
-import { type LaunchOptions, launchCommand, type Sandbox } from './sandbox.js';
+import { readOutput } from './output.js';
+import { CONTROL_SOCKET, type LaunchOptions, launchCommand, type Sandbox, SOCKET_FILES } from './sandbox.js';
 
 export type ProcessState = 'blank' | 'specialising' | 'live' | 'gone';
 
@@ -56,13 +57,22 @@ export class LoadFailure extends Error {
   }
 }
 
+export interface ProcessSockets {
+  /** HTTP/1.1. */
+  http: string;
+  /** Frames (frames.ts). */
+  frames: string;
+  /** The progress file that goes with the frames. */
+  progress: string;
+}
+
 export interface DenoProcess {
   readonly id: number;
   /** Of Deno itself, not of the sandbox around it; null until it is known. */
   readonly pid: number | null;
   readonly state: ProcessState;
-  /** Where it serves calls (HTTP/1.1 over a Unix socket). */
-  readonly socketPath: string;
+  /** Where it serves calls, as Unix sockets and a file of the host. */
+  readonly sockets: ProcessSockets;
   /** Marks its answers' internal header. */
   readonly token: string;
   readonly memoryMb: number;
@@ -111,8 +121,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     ready = resolve;
   });
 
-  const control: ControlChannel = await openControlChannel(join(dir, 'run', 'c.sock'), onMessage);
-  if (user !== null) await chown(join(dir, 'run', 'c.sock'), user, user);
+  const control: ControlChannel = await openControlChannel(join(dir, 'run', CONTROL_SOCKET), onMessage);
+  if (user !== null) await chown(join(dir, 'run', CONTROL_SOCKET), user, user);
   const filter = launch.filter === null ? 'ignore' : openSync(launch.filter, 'r');
   const child = spawn(launch.command, launch.args, {
     env: launch.env,
@@ -127,9 +137,11 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     readPid(child, (found) => {
       pid = found;
     });
-  child.stdout?.on('data', (chunk: Buffer) => rawOutput('log', chunk));
-  child.stderr?.on('data', (chunk: Buffer) => {
-    stderr = (stderr + chunk.toString('utf8')).slice(-STDERR_TAIL);
+  readOutput(child.stdout, STDERR_TAIL, (text) => {
+    events?.onLog(null, [[Date.now(), 'log', text.trimEnd()]]);
+  });
+  readOutput(child.stderr, 64 * 1024, (text) => {
+    stderr = (stderr + text).slice(-STDERR_TAIL);
   });
 
   const ended = new Promise<Ending>((resolve) => {
@@ -159,10 +171,6 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     // 'close' rather than 'exit': standard error, which tells why, has then been read to its end.
     child.once('close', settle);
   });
-
-  function rawOutput(level: 'log', chunk: Buffer) {
-    events?.onLog(null, [[Date.now(), level, chunk.toString('utf8').slice(0, STDERR_TAIL).trimEnd()]]);
-  }
 
   function onMessage(message: FromRunner) {
     switch (message.t) {
@@ -207,7 +215,11 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     id: options.id,
     token,
     memoryMb: options.memoryMb,
-    socketPath: join(dir, 's.sock'),
+    sockets: {
+      http: join(dir, SOCKET_FILES.http),
+      frames: join(dir, SOCKET_FILES.frames),
+      progress: join(dir, SOCKET_FILES.progress),
+    },
     ended,
     get pid() {
       return pid;
@@ -286,8 +298,10 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     throw new Error(
       `a Deno process did not start: ${early.stderr.trim() || `exit ${early.code ?? early.signal}`}`,
     );
-  // Out of its reach: it can neither replace its socket nor write to a folder that is no more.
-  await rename(join(dir, 'run', 's.sock'), deno.socketPath);
+  // Out of its reach: it can neither replace its sockets nor write to a folder that is no more.
+  await Promise.all(
+    Object.values(SOCKET_FILES).map((name) => rename(join(dir, 'run', name), join(dir, name))),
+  );
   await rm(join(dir, 'run'), { recursive: true, force: true });
   return deno;
 }

@@ -85,7 +85,7 @@ const PROBE = `
 const tried = async (attempt) => { try { return await attempt() } catch (error) { return error.message } };
 const list = (path) => [...Deno.readDirSync(path || '/')].map(({ name, isDirectory }) => isDirectory ? list(path + '/' + name) : path + '/' + name).flat();
 const files = Deno.args[0].startsWith('/fn') ? list('') : [];
-const scratch = Deno.args[3];
+const scratch = Deno.args[5];
 const block = new Uint8Array(1024 * 1024);
 let filled = 0;
 const fill = () => { const file = Deno.openSync(scratch + '/full', { create: true, append: true }); while (filled < 100) { file.writeSync(block); filled++ } };
@@ -243,7 +243,7 @@ describe.each(['bwrap', 'permissions'] as const)('a process that is ready, with 
       expect(outcomes[7]).toEqual(['GIVEN']);
       // Nor a folder that it could fill: the machine's other end of it is gone.
       expect(existsSync(join(runDir, 'p1/run'))).toBe(false);
-      expect(existsSync(process.socketPath)).toBe(true);
+      expect(existsSync(process.sockets.http)).toBe(true);
     } finally {
       process.kill('shutdown');
       await process.ended;

@@ -67,6 +67,9 @@ const RUNTIME_MB = 64;
 export const SCRATCH_MB = 64;
 const DENO_DIR_MB = 64;
 const OPEN_FILES = 1024;
+/** What a process makes in its `run/`, and what waits for it there. */
+export const SOCKET_FILES = { http: 's.sock', frames: 'f.sock', progress: 'progress' };
+export const CONTROL_SOCKET = 'c.sock';
 /** Threads, workers' among them; a process cannot start others. Deno has some for each core, and up to 32 for files. */
 const THREADS = 128 + 8 * availableParallelism();
 
@@ -99,7 +102,8 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
       };
   const filter = walled ? (sandbox.filters?.[options.net ? 'net' : 'none'] ?? null) : null;
 
-  const sockets = [join(places.run, 's.sock'), join(places.run, 'c.sock')];
+  const at = (name: string) => join(places.run, name);
+  const sockets = [at(SOCKET_FILES.http), at(SOCKET_FILES.frames), at(CONTROL_SOCKET)];
   const command: string[] = [...asUser(sandbox, options.user, walled)];
   if (walled) command.push(bwrap, ...walls(sandbox, options, sandbox.root ?? '', filter !== null), '--');
   if (sandbox.tools.prlimit !== null) {
@@ -122,7 +126,10 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
     options.net ? '--allow-net' : `--allow-net=${sockets.map((path) => `unix:${path}`).join()}`,
     ...(options.net && sandbox.denyNet.length > 0 ? [`--deny-net=${sandbox.denyNet.join()}`] : []),
     places.runner,
-    ...sockets,
+    at(SOCKET_FILES.http),
+    at(SOCKET_FILES.frames),
+    at(SOCKET_FILES.progress),
+    at(CONTROL_SOCKET),
     places.denoDir,
     places.scratch,
   );

@@ -11,9 +11,16 @@ export interface RequestBody {
 
 const NONE: RequestBody = { touched: false, open: () => null };
 
-export function createBody(incoming: IncomingMessage, hasBody: boolean): RequestBody {
+/** `tooLarge` is told, once, when there are more than `maxBytes` of it. */
+export function createBody(
+  incoming: IncomingMessage,
+  hasBody: boolean,
+  maxBytes: number,
+  tooLarge: () => void,
+): RequestBody {
   if (!hasBody) return NONE;
   let touched = false;
+  let bytes = 0;
   return {
     get touched() {
       return touched;
@@ -32,6 +39,11 @@ export function createBody(incoming: IncomingMessage, hasBody: boolean): Request
         },
       });
       const onData = (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > maxBytes) {
+          detach();
+          return tooLarge();
+        }
         if (!body.push(chunk)) incoming.pause();
       };
       const onEnd = () => body.push(null);

@@ -1,12 +1,16 @@
 /**
- * One call of a function: from the slot it gets to the last byte of its answer. The hot path: head and body go straight
- * from the process's connection to the client's, without `Request` or `Response` objects in between.
+ * One call of a function: from the slot it gets to the last byte of its answer. The hot path: a small call goes in a frame
+ * to the process and comes back in one; what is large or streamed goes over HTTP, head and body straight from the
+ * process's connection to the client's. There are no `Request` or `Response` objects in between.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { HearthError } from '../errors.js';
-import type { Execution, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
-import type { Denial } from '../supervisor/protocol.js';
+import { HearthError, messageOf } from '../errors.js';
+import type { ExecutionStatus } from '../store/types.js';
+import { type Denial, FrameKind } from '../supervisor/protocol.js';
+import { readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
+import { type CallDescription, executionOf } from './call_description.js';
+import { type FrameHandler, fitsFrame } from './channel.js';
 import type { ConnectionHandler } from './connection.js';
 import type { ExecutionNotes } from './execution_notes.js';
 import {
@@ -17,10 +21,10 @@ import {
   MAX_ERROR_BYTES,
   processEnded,
   readThrown,
+  requestTooLarge,
   type Thrown,
   VERDICT_MS,
 } from './failures.js';
-import type { CallSeries } from './function_entry.js';
 import type { Leases, Slot, Waiting } from './leases.js';
 import { answerError } from './respond.js';
 import { keepResult, type ResultText } from './result_text.js';
@@ -31,36 +35,29 @@ export interface CallContext {
   notes: ExecutionNotes;
   /** Calls that are running, so that the sweep finds those over their time. */
   running: Set<Running>;
+  /** Bytes that a body may have on its way to a function. */
+  maxRequestBytes: number;
+  /** Bytes that an answer's body may have. */
+  maxResponseBytes: number;
   overdue(process: number): void;
   now(): number;
 }
 
 /** What the sweep and the drain do to each. */
 export interface Running {
+  /** The process that it runs on, and since when (Unix ms); null while it waits. */
+  place(): { process: number; since: number } | null;
   checkDeadline(now: number): void;
   /** The router stops, and there is no more time. */
   cutOff(): void;
 }
 
-export interface CallDescription {
-  fn: FunctionMeta;
-  series: CallSeries;
-  trigger: TriggerType;
-  executionId: string;
-  requestId: string;
-  /** The absolute URL that the function sees. */
-  url: string;
-  hasBody: boolean;
-  /** For the process: name, value, name, value … */
-  headers: string[];
-  /** For the client, on every answer: name, value, name, value … */
-  answerHeaders: readonly string[];
-}
-
 const SMALL_BODY_BYTES = 8 * 1024;
+const UNSEEN = Object.assign(new Error('the process ended before it had seen the call'), { code: 'EPIPE' });
+const ENDED = new Error('the process ended');
 const BROKEN_OFF = 'The answer broke off: its stream failed, or the process ended.';
 
-export class Call implements ConnectionHandler, Waiting, Running {
+export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   private readonly context: CallContext;
   private readonly request: CallDescription;
   private readonly incoming: IncomingMessage;
@@ -70,6 +67,13 @@ export class Call implements ConnectionHandler, Waiting, Running {
   private deadline: number;
   private slot: Slot | null = null;
   private waiting = 0;
+  /** Head and body of its frame; null when it goes over HTTP. */
+  private frame: { head: string; body: string } | null = null;
+  /** Its number on the slot's channel while it is there; 0 otherwise. */
+  private framed = 0;
+  private collecting = false;
+  /** Whether the function saw the call, for certain. */
+  private seen = false;
   private body: RequestBody | null = null;
   private attempts = 0;
   private over = false;
@@ -84,6 +88,8 @@ export class Call implements ConnectionHandler, Waiting, Running {
   /** Bytes of the body that are still to come, where its length is known. */
   private left = -1;
   private last: Buffer | null = null;
+  /** Bytes of the answer's body so far. */
+  private bytes = 0;
   private version: number;
   private stopAsking: (() => void) | null = null;
 
@@ -105,8 +111,41 @@ export class Call implements ConnectionHandler, Waiting, Running {
     outgoing.on('close', () => this.clientGone());
   }
 
-  /** Takes a slot, or waits for one. */
   start(): void {
+    const { framedBody, hasBody } = this.request;
+    if (framedBody !== null) {
+      const head = this.frameHead();
+      if (fitsFrame(head, framedBody)) {
+        this.frame = { head, body: '' };
+        if (hasBody) return this.collect(this.frame);
+      }
+    }
+    this.acquire();
+  }
+
+  /** A small body is read before a slot is taken, so that a slow client holds none. */
+  private collect(frame: { body: string }): void {
+    const { incoming } = this;
+    this.collecting = true;
+    incoming.setEncoding('latin1');
+    incoming.on('data', (text: string) => {
+      frame.body += text;
+    });
+    incoming.on('end', () => {
+      this.collecting = false;
+      if (!this.over) this.acquire();
+    });
+  }
+
+  private frameHead(): string {
+    const { executionId, headers, url } = this.request;
+    let head = `${this.incoming.method}\n${url}\n${executionId}`;
+    for (const part of headers) head += `\n${part}`;
+    return head;
+  }
+
+  /** Takes a slot, or waits for one. */
+  private acquire(): void {
     this.attempts++;
     const { fn } = this.request;
     const slot = this.context.leases.take(fn.id, fn.version);
@@ -122,8 +161,13 @@ export class Call implements ConnectionHandler, Waiting, Running {
     if (this.over) return this.leave(true);
     // Waiting for capacity does not count as the function's own time.
     this.deadline = this.context.now() + this.request.fn.timeout_seconds * 1000;
-    this.body ??= createBody(this.incoming, this.request.hasBody);
-    slot.connection.send(
+    if (this.frame !== null) {
+      this.framed = slot.lease.channel.send(this.frame.head, this.frame.body, this);
+      return;
+    }
+    const { hasBody } = this.request;
+    this.body ??= createBody(this.incoming, hasBody, this.context.maxRequestBytes, () => this.tooLarge());
+    this.context.leases.connect(slot).send(
       {
         method: this.incoming.method ?? 'GET',
         target: this.request.url,
@@ -148,42 +192,77 @@ export class Call implements ConnectionHandler, Waiting, Running {
     this.finish(denial.code === 'FUNCTION_TIMEOUT' ? 'timeout' : 'error', error, denial.thrown ?? null);
   }
 
+  onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void {
+    this.framed = 0;
+    if (this.over) return this.leave(true);
+    if (kind === FrameKind.Take) return this.fetchAnswer(headers[0] ?? '');
+    this.kind = kind === FrameKind.Done ? 'd' : kind === FrameKind.Failed ? 'e' : 'm';
+    this.cpuMs = cpuUs / 1000;
+    const bare = status === 204 || status === 304;
+    this.beginAnswer(status, headers, body.length, bare ? '' : String(body.length));
+    if (body.length > 0 && !bare) this.onData(body);
+    this.onComplete();
+  }
+
+  onLost(unseen: boolean): void {
+    this.framed = 0;
+    this.onError(unseen ? UNSEEN : ENDED);
+  }
+
+  /** The answer is large or streamed: it waits in the process to be fetched over HTTP. */
+  private fetchAnswer(ticket: string): void {
+    const { slot } = this;
+    if (slot === null) return;
+    this.seen = true;
+    const { token } = slot.lease.address;
+    const headers = ['host', 'hearth.internal', 'x-hearth-take', token + ticket];
+    const request = { method: 'GET', target: 'http://hearth.internal/', headers, body: null };
+    this.context.leases.connect(slot).send(request, this);
+  }
+
   onHeaders(status: number, received: string[], length: number | null): void {
-    if (this.over) return;
+    if (!this.over) this.beginAnswer(status, received, length, null);
+  }
+
+  /** `sized`: Content-Length where the frame tells it; null where the answer's own headers do. */
+  private beginAnswer(status: number, received: string[], length: number | null, sized: string | null): void {
     const { outgoing } = this;
-    const headers: string[] = [];
-    let contentType: string | undefined;
-    let encoded = false;
-    for (let index = 0; index + 1 < received.length; index += 2) {
-      const name = received[index] ?? '';
-      const value = received[index + 1] ?? '';
-      switch (name) {
-        case 'x-request-id':
-        case 'x-execution-id':
-          continue;
-        case 'x-hearth':
-          this.readMark(value);
-          continue;
-        case 'content-type':
-          contentType = value;
-          break;
-        case 'content-encoding':
-          encoded = true;
-          break;
-      }
-      headers.push(name, value);
-    }
+    const { headers, contentType, encoded, mark } = readAnswerHead(received, sized);
+    if (mark !== undefined) this.readMark(mark);
     this.statusCode = status;
     if (this.kind === 'e') {
       this.errorBody = [];
       return;
     }
+    if ((length ?? 0) > this.context.maxResponseBytes) return this.unsendable(this.answerTooLarge());
     if (!this.request.fn.disable_execution_logs) this.result = keepResult(contentType, encoded);
     for (const header of this.request.answerHeaders) headers.push(header);
-    outgoing.writeHead(status, headers);
+    try {
+      outgoing.writeHead(status, headers);
+    } catch (error) {
+      // Node sends no header that RFC 9110 does not allow, nor a status that is none.
+      return this.unsendable(error);
+    }
     // A stream's head goes out at once; otherwise head and body leave in one write.
     if (length === null) outgoing.flushHeaders();
     else this.left = length;
+  }
+
+  /** The request's body goes on beyond what one may have. */
+  private tooLarge(): void {
+    if (this.over) return;
+    this.finish('error', requestTooLarge(this.context.maxRequestBytes), null);
+    this.cut();
+  }
+
+  private answerTooLarge(): Error {
+    return new Error(`it is larger than ${this.context.maxResponseBytes} bytes`);
+  }
+
+  private unsendable(error: unknown): void {
+    const thrown = { name: 'Error', message: `the answer cannot be sent: ${messageOf(error)}`, stack: null };
+    this.finish('error', functionFailed(this.request.fn), thrown);
+    this.cut();
   }
 
   onData(chunk: Buffer): boolean {
@@ -191,6 +270,11 @@ export class Call implements ConnectionHandler, Waiting, Running {
     if (this.errorBody !== null) {
       this.errorBytes += chunk.length;
       if (this.errorBytes <= MAX_ERROR_BYTES) this.errorBody.push(chunk);
+      return true;
+    }
+    this.bytes += chunk.length;
+    if (this.bytes > this.context.maxResponseBytes) {
+      this.unsendable(this.answerTooLarge());
       return true;
     }
     this.result?.add(chunk);
@@ -203,7 +287,7 @@ export class Call implements ConnectionHandler, Waiting, Running {
     }
     const outgoing = this.outgoing;
     if (outgoing.write(chunk)) return true;
-    outgoing.once('drain', () => this.slot?.connection.resume());
+    outgoing.once('drain', () => this.slot?.connection?.resume());
     return false;
   }
 
@@ -248,15 +332,24 @@ export class Call implements ConnectionHandler, Waiting, Running {
     if (this.over) this.stopAsking();
   }
 
+  place(): { process: number; since: number } | null {
+    if (this.slot === null) return null;
+    return { process: this.slot.lease.address.process, since: this.startedAt };
+  }
+
   /** Called by the sweep. */
   checkDeadline(now: number): void {
-    if (now < this.deadline || this.slot === null || this.over) return;
+    if (now < this.deadline || this.over) return;
+    if (this.collecting) {
+      return this.refuse(new HearthError('INVALID_REQUEST', "The request's body did not arrive in time."));
+    }
+    if (this.slot === null) return;
     const { lease } = this.slot;
     const { fn } = this.request;
     this.context.overdue(lease.address.process);
     const error = functionTimedOut(fn);
     this.finish('timeout', error, null);
-    this.slot?.connection.destroy();
+    this.cut();
   }
 
   /** The router stops, and this call has not finished in the time it had. */
@@ -267,7 +360,7 @@ export class Call implements ConnectionHandler, Waiting, Running {
       new HearthError('UNAVAILABLE', 'The node is stopping.', { retryAfter: 1 }),
       null,
     );
-    this.slot?.connection.destroy();
+    this.cut();
   }
 
   private clientGone(): void {
@@ -277,12 +370,22 @@ export class Call implements ConnectionHandler, Waiting, Running {
     this.over = true;
     this.settle();
     if (ran) this.note('cancelled', 'The client went away before the answer was complete.', null);
-    this.slot?.connection.destroy();
+    this.cut();
+  }
+
+  /** Breaks off what the slot is doing for this call. */
+  private cut(): void {
+    const { slot } = this;
+    if (slot === null) return;
+    if (this.framed === 0) return slot.connection?.destroy();
+    slot.lease.channel.abort(this.framed);
+    this.framed = 0;
+    this.leave(true);
   }
 
   /** Whether the process may have begun to work on the request. */
   private reached(error: Error): boolean {
-    return this.statusCode !== null || this.body?.touched === true || !isUnreached(error);
+    return this.seen || this.statusCode !== null || this.body?.touched === true || !isUnreached(error);
   }
 
   private crashed(reason: string): void {
@@ -337,30 +440,21 @@ export class Call implements ConnectionHandler, Waiting, Running {
   }
 
   private note(status: ExecutionStatus, errorMessage: string | null, errorStack: string | null): void {
-    const { fn, series } = this.request;
+    const { series } = this.request;
     const duration = performance.now() - this.began;
     series.finished(status, this.cold, duration / 1000);
-    const execution: Execution = {
-      id: this.request.executionId,
-      tenant: fn.tenant,
-      function_id: fn.id,
-      function_name: fn.name,
+    const execution = executionOf(this.request, {
       version: this.version,
-      trigger_type: this.request.trigger,
-      trigger_payload: null,
       status,
-      status_code: this.statusCode,
-      duration_ms: duration,
-      cpu_ms: this.cpuMs,
-      cold_start: this.cold,
+      statusCode: this.statusCode,
+      startedAt: this.startedAt,
+      duration,
+      cpuMs: this.cpuMs,
+      cold: this.cold,
       result: this.result?.text() ?? null,
-      logs: null,
-      error_message: errorMessage,
-      error_stack: errorStack,
-      executed_at: new Date(this.startedAt),
-      completed_at: new Date(this.startedAt + duration),
-      request_id: this.request.requestId,
-    };
+      errorMessage,
+      errorStack,
+    });
     if (this.kind === 'd') this.context.notes.done(execution);
     else this.context.notes.toJoin(execution);
   }

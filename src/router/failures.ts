@@ -26,6 +26,10 @@ export function isUnreached(error: NodeJS.ErrnoException): boolean {
   return UNREACHED.has(error.code ?? '');
 }
 
+export function requestTooLarge(bytes: number): HearthError {
+  return new HearthError('TOO_LARGE', `The request's body is larger than ${bytes} bytes.`);
+}
+
 export function functionFailed(fn: FunctionMeta): HearthError {
   return new HearthError(
     'FUNCTION_ERROR',
@@ -40,13 +44,19 @@ export function functionTimedOut(fn: FunctionMeta): HearthError {
   );
 }
 
+const WHY: Record<string, string> = {
+  timeout: ', because another call on it went over its time',
+  cpu: ', because its calls used more CPU time than they may',
+  background: ', because it went on working after its calls',
+};
+
 /** `reason`: why the process ended, in the supervisor's words. */
 export function processEnded(fn: FunctionMeta, reason: string): HearthError {
   if (reason === 'memory') {
     const limit = `its memory limit of ${fn.memory_limit_mb} MiB`;
     return new HearthError('MEMORY_LIMIT', `The function ${fn.name} went over ${limit}.`);
   }
-  const why = reason === 'timeout' ? ', because another call on it went over its time' : '';
+  const why = WHY[reason] ?? '';
   return new HearthError(
     'FUNCTION_CRASHED',
     `The process of the function ${fn.name} ended before it had answered${why}.`,

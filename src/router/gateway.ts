@@ -3,8 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
 import type { TriggerType } from '../store/types.js';
+import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
 import type { Authenticator } from './authenticate.js';
-import { Call, type CallContext, type CallDescription } from './call.js';
+import { Call, type CallContext } from './call.js';
+import type { CallDescription } from './call_description.js';
+import { requestTooLarge } from './failures.js';
 import type { FunctionEntry } from './function_entry.js';
 import type { FunctionTable } from './functions.js';
 import { encodeHeader, type ReadHeaders, readHeaders } from './headers.js';
@@ -209,6 +212,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     requestId: string,
   ) {
     if (outgoing.destroyed) return;
+    const { maxRequestBytes } = options.calls;
+    if (headers.length !== undefined && headers.length > maxRequestBytes) {
+      const cors = resolved.entry.corsHeaders(headers.origin);
+      return refuse(outgoing, requestTooLarge(maxRequestBytes), requestId, cors);
+    }
     const description = describe(incoming, headers, resolved, principal, id, requestId);
     new Call(options.calls, description, incoming, outgoing).start();
   }
@@ -255,6 +263,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       requestId,
       url: `${scheme}://${hostOf(headers.host)}${resolved.path}`,
       hasBody: headers.hasBody,
+      framedBody: framedBody(incoming.method ?? 'GET', headers),
       headers: forwarded,
       answerHeaders: cors.length === 0 ? answerHeaders : answerHeaders.concat(cors),
     };
@@ -281,6 +290,16 @@ function answeredPreflight(
   outgoing.writeHead(204, [...answer, 'x-request-id', requestId]);
   outgoing.end();
   return true;
+}
+
+/** Methods whose request may have a body, and those that a `Request` can have at all (the Fetch standard). */
+const WITH_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Bytes of the body where the call suits a frame, else null. HEAD is left to HTTP, whose server leaves out the body. */
+function framedBody(method: string, headers: ReadHeaders): number | null {
+  if (!headers.hasBody) return method === 'GET' || WITH_BODY.has(method) ? 0 : null;
+  const { length } = headers;
+  return length !== undefined && length <= MAX_FRAMED_BODY && WITH_BODY.has(method) ? length : null;
 }
 
 /** The Fetch standard's CORS preflight. */
@@ -312,7 +331,8 @@ function traceparent(headers: ReadHeaders, executionId: string): string {
   return `00-${hex}-${hex.slice(16)}-00`;
 }
 
-const HOST = /^(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/;
+const HOST =
+  /^(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::(?:[0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?$/;
 
 function hostOf(host: string | undefined): string {
   return host !== undefined && HOST.test(host) ? host : 'localhost';

@@ -6,6 +6,8 @@ export interface ReadHeaders extends Credentials {
   forwarded: string[];
   /** RFC 9112, 6.3: a request without Content-Length and Transfer-Encoding has none. */
   hasBody: boolean;
+  /** Content-Length, where that is how the body is framed. */
+  length: number | undefined;
   host: string | undefined;
   hosts: number;
   origin: string | undefined;
@@ -52,6 +54,7 @@ export function readHeaders(raw: readonly string[]): ReadHeaders {
   const read: ReadHeaders = {
     forwarded,
     hasBody: false,
+    length: undefined,
     host: undefined,
     hosts: 0,
     origin: undefined,
@@ -84,6 +87,7 @@ export function readHeaders(raw: readonly string[]): ReadHeaders {
         continue;
       case 'content-length':
         if (value !== '0') read.hasBody = true;
+        read.length = Number(value);
         break;
       case 'keep-alive':
       case 'proxy-connection':

@@ -1,20 +1,23 @@
 /**
- * The slots that this router holds on live processes, so that a warm call needs to ask no one. A slot is one connection
- * to one process; a function's idle slots are kept in a stack, so that the process used last is used next.
+ * The slots that this router holds on live processes, so that a warm call needs to ask no one. A slot is leave for one
+ * call; a function's processes are kept in a stack, so that the process used last is used next.
  */
 
 import type { Denial, ProcessAddress, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
+import { Channel } from './channel.js';
 import { Connection } from './connection.js';
 
 export interface ProcessLease {
   readonly address: ProcessAddress;
+  /** For calls in frames. */
+  readonly channel: Channel;
   slots: number;
   running: number;
   /** Calls since the last report. */
   calls: number;
   retired: boolean;
   stuck: boolean;
-  /** Idle connections. */
+  /** Idle connections, for calls over HTTP. */
   readonly idle: Connection[];
   /** Whether the last report told of use. */
   reported: boolean;
@@ -24,7 +27,8 @@ export interface ProcessLease {
 
 export interface Slot {
   readonly lease: ProcessLease;
-  readonly connection: Connection;
+  /** The call's own, once it has asked for one. */
+  connection: Connection | null;
   /** Whether the call waited for its process to start. */
   readonly cold: boolean;
 }
@@ -41,6 +45,8 @@ export interface Leases {
   /** Asks the supervisor for one; the returned number cancels. */
   wait(functionId: string, waiting: Waiting): number;
   cancel(call: number): void;
+  /** A connection for the slot's call, which goes over HTTP. */
+  connect(slot: Slot): Connection;
   /** The call is over. `reusable`: its connection can serve another. */
   free(slot: Slot, reusable: boolean): void;
   /** The process did not take the call, so it is ending: no further call goes there. */
@@ -48,8 +54,8 @@ export interface Leases {
   /** Calls back with why a process ended, once the supervisor has said so; the returned function forgets it. */
   whyGone(process: number, tell: (reason: string) => void): () => void;
   handle(message: ToRouter): void;
-  /** Reports use and gives idle slots back; called every second. */
-  sweep(): void;
+  /** Reports use and gives idle slots back; called every second. `oldest`: process → start of its oldest call. */
+  sweep(oldest: ReadonlyMap<number, number>): void;
   running(): number;
   stop(): void;
 }
@@ -68,8 +74,8 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
   const functions = new Map<string, FunctionLeases>();
   const processes = new Map<number, ProcessLease>();
   const waitingCalls = new Map<number, string>();
-  /** Connections opened ahead to blank processes. */
-  const ahead = new Map<number, Connection>();
+  /** Opened while a process is blank, and kept until it is gone. */
+  const channels = new Map<number, Channel>();
   /** Why processes ended lately, and who wants to know. */
   const endings = new Map<number, string>();
   const curious = new Map<number, Set<(reason: string) => void>>();
@@ -83,6 +89,15 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
       functions.set(functionId, entry);
     }
     return entry;
+  }
+
+  function channelOf(process: number, sockets: ProcessAddress['sockets']): Channel {
+    let channel = channels.get(process);
+    if (channel === undefined || !channel.usable) {
+      channel = new Channel(sockets);
+      channels.set(process, channel);
+    }
+    return channel;
   }
 
   function take(functionId: string, version: number): Slot | null {
@@ -104,7 +119,13 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     running++;
     const spare = lease.slots - lease.running;
     if (spare < lease.leastIdle) lease.leastIdle = spare;
-    return { lease, connection: idleConnection(lease) ?? new Connection(lease.address.socketPath), cold };
+    return { lease, connection: null, cold };
+  }
+
+  function connect(slot: Slot): Connection {
+    const { lease } = slot;
+    slot.connection ??= idleConnection(lease) ?? new Connection(lease.address.sockets.http);
+    return slot.connection;
   }
 
   function wait(functionId: string, waiting: Waiting): number {
@@ -133,8 +154,10 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     const { lease, connection } = slot;
     lease.running--;
     running--;
-    if (reusable && connection.reusable && !lease.retired) lease.idle.push(connection);
-    else connection.destroy();
+    if (connection !== null) {
+      if (reusable && connection.reusable && !lease.retired) lease.idle.push(connection);
+      else connection.destroy();
+    }
     const entry = functions.get(lease.address.functionId);
     if (lease.retired) return giveBack(lease, 1);
     if (entry === undefined) return;
@@ -186,6 +209,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     if (lease === undefined) {
       lease = {
         address: to,
+        channel: channelOf(to.process, to.sockets),
         slots: 0,
         running: 0,
         calls: 0,
@@ -195,11 +219,6 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
         idle: [],
         leastIdle: 0,
       };
-      const opened = ahead.get(to.process);
-      // One whose first request is still under way cannot take a second.
-      if (opened?.reusable === true) lease.idle.push(opened);
-      else opened?.destroy();
-      ahead.delete(to.process);
       processes.set(to.process, lease);
       of(to.functionId).processes.push(lease);
     }
@@ -225,9 +244,10 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
   }
 
   function gone(process: number, reason: string) {
-    ahead.get(process)?.destroy();
-    ahead.delete(process);
     const lease = processes.get(process);
+    // What it answered last may not have been read yet; the channel closes by itself then.
+    if (lease === undefined || lease.running === 0) channels.get(process)?.destroy();
+    channels.delete(process);
     if (lease !== undefined) {
       lease.retired = true;
       lease.slots = 0;
@@ -263,7 +283,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
   function handle(message: ToRouter) {
     switch (message.t) {
       case 'blank':
-        ahead.set(message.process, openAhead(message.socketPath));
+        channelOf(message.process, message.sockets);
         break;
       case 'grant':
         grant(message);
@@ -279,7 +299,12 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
         break;
       case 'stuck': {
         const lease = processes.get(message.process);
-        if (lease !== undefined) lease.stuck = message.stuck;
+        if (lease === undefined) break;
+        lease.stuck = message.stuck;
+        if (message.stuck) {
+          const seen = lease.running - lease.channel.unseen();
+          send({ t: 'stuck-calls', process: message.process, seen });
+        }
         break;
       }
       case 'gone':
@@ -288,12 +313,14 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     }
   }
 
-  function sweep() {
-    const rows: [process: number, running: number, calls: number][] = [];
+  function sweep(oldest: ReadonlyMap<number, number>) {
+    const rows: Extract<ToSupervisor, { t: 'usage' }>['rows'] = [];
     for (const lease of [...processes.values()]) {
+      const { process } = lease.address;
       const busy = lease.calls > 0 || lease.running > 0;
       // One more report once it is quiet, so that the supervisor knows.
-      if (busy || lease.reported) rows.push([lease.address.process, lease.running, lease.calls]);
+      if (busy || lease.reported)
+        rows.push([process, lease.running, lease.calls, oldest.get(process) ?? null]);
       lease.reported = busy;
       lease.calls = 0;
       // One slot stays, so that the next call is warm here.
@@ -308,6 +335,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     take,
     wait,
     cancel,
+    connect,
     free,
     lost,
     whyGone,
@@ -315,7 +343,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     sweep,
     running: () => running,
     stop() {
-      for (const connection of ahead.values()) connection.destroy();
+      for (const channel of channels.values()) channel.destroy();
       for (const lease of [...processes.values()])
         for (const connection of lease.idle.splice(0)) connection.destroy();
     },
@@ -327,14 +355,4 @@ function idleConnection(lease: ProcessLease): Connection | undefined {
   for (let found = lease.idle.pop(); found !== undefined; found = lease.idle.pop())
     if (found.usable) return found;
   return undefined;
-}
-
-/** Opens a connection to a blank process, and runs its HTTP code once, before anyone waits for it. */
-function openAhead(socketPath: string): Connection {
-  const connection = new Connection(socketPath);
-  const request = { method: 'GET', target: '/', headers: ['host', 'hearth.internal'], body: null };
-  const ignore = () => {};
-  // When the process is gone, `gone` follows.
-  connection.send(request, { onHeaders: ignore, onData: () => true, onComplete: ignore, onError: ignore });
-  return connection;
 }

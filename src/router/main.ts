@@ -1,7 +1,6 @@
 /** A router process: the public listener, what it knows of functions and credentials, and its leases. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { getRequestListener } from '@hono/node-server';
 import { messageOf } from '../errors.js';
 import { createExecutionWriter } from '../store/execution_writer.js';
 import { openStore } from '../store/main.js';
@@ -17,14 +16,14 @@ import { createRpc } from '../supervisor/rpc.js';
 import { createInstruments } from '../telemetry/instruments.js';
 import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
-import { createApi } from './api/main.js';
+import type * as apiModule from './api/listener.js';
 import { createAuthenticator } from './authenticate.js';
-import type { CallContext } from './call.js';
+import type { CallContext, Running } from './call.js';
 import { loadConsole } from './console_files.js';
 import { createExecutionNotes } from './execution_notes.js';
 import { createFunctionEntry } from './function_entry.js';
 import { createFunctionTable } from './functions.js';
-import { type ApiRequest, createGateway } from './gateway.js';
+import { createGateway } from './gateway.js';
 import { answerHealth } from './health.js';
 import { createLeases } from './leases.js';
 import { listen } from './listener.js';
@@ -37,6 +36,9 @@ export interface SupervisorLink {
   onMessage(receive: (message: ToRouter) => void): void;
 }
 
+/** Resolves when the management API is loaded, which takes longer than all the rest of a router. */
+export type LoadingApi = Promise<Pick<typeof apiModule, 'createApiListener'>>;
+
 export interface Router {
   readonly port: number;
   /** Resolves when everything in flight is done (or cut off after `seconds`) and everything noted is written. */
@@ -48,7 +50,12 @@ const LEASE_SWEEP_MS = 1_000;
 const LINGER_MS = 50;
 const API_CONNECTIONS = 4;
 
-export async function startRouter(config: RouterConfig, link: SupervisorLink): Promise<Router> {
+/** Calls are served as soon as this resolves; a request of the management API waits until that is loaded. */
+export async function startRouter(
+  config: RouterConfig,
+  link: SupervisorLink,
+  loadingApi: LoadingApi,
+): Promise<Router> {
   const recorder = createRecorder();
   const instruments = createInstruments(recorder);
   const watch = watchProcess(instruments);
@@ -122,36 +129,32 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
     leases,
     notes,
     running: new Set(),
+    maxRequestBytes: config.maxRequestBytes ?? Number.POSITIVE_INFINITY,
+    maxResponseBytes: config.maxResponseBytes ?? Number.POSITIVE_INFINITY,
     overdue: (process) => link.send({ t: 'overdue', process }),
     now: Date.now,
   };
 
-  const api = createApi({
-    store,
-    prepare: (source) => ask('prepare', source, 90_000) as Promise<PreparedCode>,
-    changed: async (functionId) => {
-      await ask('changed', functionId);
-    },
-    flushExecutions: async () => {
-      await ask('flush', null, 3_000).catch(warn); // the list is then a moment behind
-    },
-    followLogs: followers.follow,
-    functionsDir: config.functionsDir,
-    maxCodeBytes: config.maxCodeBytes,
-    version: config.version,
-    onError: (error, requestId) => warn(error, requestId),
-  });
+  const api = loadingApi.then(({ createApiListener }) =>
+    createApiListener({
+      store,
+      prepare: (source) => ask('prepare', source, 90_000) as Promise<PreparedCode>,
+      changed: async (functionId) => {
+        await ask('changed', functionId);
+      },
+      flushExecutions: async () => {
+        await ask('flush', null, 3_000).catch(warn); // the list is then a moment behind
+      },
+      followLogs: followers.follow,
+      functionsDir: config.functionsDir,
+      maxCodeBytes: config.maxCodeBytes,
+      version: config.version,
+      onError: (error, requestId) => warn(error, requestId),
+    }),
+  );
   const consoleFiles = await loadConsole(fileURLToPath(new URL('../console', import.meta.url)));
-  const requests = new WeakMap<IncomingMessage, ApiRequest>();
   /** Answers of the API that are not complete yet. */
   const answering = new Set<ServerResponse>();
-  const apiListener = getRequestListener(
-    (request, env) => {
-      const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
-      return api.fetch(request, { incoming, outgoing, call: requests.get(incoming) });
-    },
-    { overrideGlobalObjects: false },
-  );
 
   const gateway = createGateway({
     functions,
@@ -164,12 +167,9 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
       if (request.path === '/healthz' || request.path === '/readyz')
         return answerHealth(outgoing, request.path, state);
       if (consoleFiles.answer(incoming, outgoing, request.path, request.requestId)) return;
-      requests.set(incoming, request);
       answering.add(outgoing);
       outgoing.once('close', () => answering.delete(outgoing));
-      incoming.url = request.path;
-      outgoing.setHeader('x-request-id', request.requestId);
-      void apiListener(incoming, outgoing);
+      void api.then((answer) => answer(incoming, outgoing, request));
     },
     onError: warn,
   });
@@ -185,7 +185,7 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
     const now = Date.now();
     for (const call of calls.running) call.checkDeadline(now);
   }, DEADLINE_SWEEP_MS);
-  const sweeps = setInterval(leases.sweep, LEASE_SWEEP_MS);
+  const sweeps = setInterval(() => leases.sweep(oldestCalls(calls.running)), LEASE_SWEEP_MS);
 
   const listener = await listen(gateway, config);
   link.send({ t: 'up', port: listener.port });
@@ -218,4 +218,15 @@ export async function startRouter(config: RouterConfig, link: SupervisorLink): P
       await store.stop();
     },
   };
+}
+
+/** Process → when the oldest call that runs on it began. */
+function oldestCalls(running: Iterable<Running>): Map<number, number> {
+  const oldest = new Map<number, number>();
+  for (const call of running) {
+    const place = call.place();
+    if (place === null) continue;
+    oldest.set(place.process, Math.min(place.since, oldest.get(place.process) ?? place.since));
+  }
+  return oldest;
 }

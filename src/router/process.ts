@@ -1,7 +1,7 @@
 /** The entry of a router process: it lives and dies with the supervisor that forked it. */
 import { messageOf } from '../errors.js';
 import type { RouterConfig, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
-import { type Router, startRouter } from './main.js';
+import { type LoadingApi, type Router, startRouter } from './main.js';
 
 export function runRouter(): void {
   // Ctrl-C reaches the whole process group; stopping is the supervisor's to order.
@@ -17,20 +17,24 @@ export function runRouter(): void {
     if (process.connected) process.send?.(message);
   };
 
+  const fail = (error: unknown) => {
+    process.stderr.write(`hearth: a router did not start: ${messageOf(error)}\n`);
+    process.exit(1);
+  };
+
+  // Loaded while the supervisor opens the database: there is nothing else to do until it sends the configuration.
+  const api: LoadingApi = import('./api/listener.js');
+  api.catch(fail);
+
   process.on('message', (message: ToRouter | { t: 'config'; config: RouterConfig }) => {
     if (message.t === 'config') {
-      router = startRouter(message.config, {
-        send,
-        onMessage: (listener) => {
-          receive = listener;
-          for (const waiting of early) listener(waiting);
-          early = [];
-        },
-      });
-      router.catch((error: unknown) => {
-        process.stderr.write(`hearth: a router did not start: ${messageOf(error)}\n`);
-        process.exit(1);
-      });
+      const onMessage = (listener: (message: ToRouter) => void) => {
+        receive = listener;
+        for (const waiting of early) listener(waiting);
+        early = [];
+      };
+      router = startRouter(message.config, { send, onMessage }, api);
+      router.catch(fail);
       return;
     }
     if (message.t === 'drain') {

@@ -5,7 +5,8 @@ import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
 import type { Denial } from '../supervisor/protocol.js';
-import type { CallContext, CallDescription } from './call.js';
+import type { CallContext } from './call.js';
+import { type CallDescription, executionOf } from './call_description.js';
 import {
   functionFailed,
   functionTimedOut,
@@ -44,6 +45,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
   let timer: NodeJS.Timeout | undefined;
   let stopAsking = () => {};
   const running = {
+    place: () => (slot === null ? null : { process: slot.lease.address.process, since: startedAt }),
     checkDeadline: () => {},
     cutOff: () =>
       fail('cancelled', new HearthError('UNAVAILABLE', 'The node is stopping.', { retryAfter: 1 }), null),
@@ -76,7 +78,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     clearTimeout(timer);
     timer = setTimeout(overdue, fn.timeout_seconds * 1000);
     const upstream = httpRequest({
-      socketPath: granted.lease.address.socketPath,
+      socketPath: granted.lease.address.sockets.http,
       path: request.url,
       headers: handshake(request),
       agent: false,
@@ -205,27 +207,20 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     if (slot !== null) context.leases.free(slot, true);
     const duration = performance.now() - start;
     request.series.finished(status, cold, duration / 1000);
-    context.notes.toJoin({
-      id: request.executionId,
-      tenant: fn.tenant,
-      function_id: fn.id,
-      function_name: fn.name,
-      version,
-      trigger_type: request.trigger,
-      trigger_payload: null,
-      status,
-      status_code: statusCode,
-      duration_ms: duration,
-      cpu_ms: cpuMs,
-      cold_start: cold,
-      result: null,
-      logs: null,
-      error_message: message,
-      error_stack: stack,
-      executed_at: new Date(startedAt),
-      completed_at: new Date(startedAt + duration),
-      request_id: request.requestId,
-    });
+    context.notes.toJoin(
+      executionOf(request, {
+        version,
+        status,
+        statusCode,
+        startedAt,
+        duration,
+        cpuMs,
+        cold,
+        result: null,
+        errorMessage: message,
+        errorStack: stack,
+      }),
+    );
   }
 
   /** The runner's own word about the answer: its kind, and the CPU time of the call. */

@@ -36,7 +36,9 @@ export async function chooseUser(program: string, dataDir: string, existing: str
   const owner = existing === null ? null : await stat(existing);
   if (owner === null || owner.uid === 0) {
     const namespaced: RunAs = { prefix: UNSHARE, ids: undefined, leashed: false };
-    if (await works(namespaced, [program, '--version'])) return leash(namespaced, program);
+    const leashed = withLeash(namespaced);
+    if (await works(leashed, [program, '--version'])) return leashed;
+    if (await works(namespaced, [program, '--version'])) return namespaced;
   }
   const ids =
     owner !== null && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await unprivilegedUser();
@@ -67,8 +69,12 @@ async function giveWhole(folder: string, ids: { uid: number; gid: number }): Pro
 
 async function leash(user: RunAs, program: string): Promise<RunAs> {
   // Only util-linux's setpriv knows the option: BusyBox's and none at all are the same to us.
-  const leashed: RunAs = { ...user, prefix: [...user.prefix, ...SETPRIV], leashed: true };
+  const leashed = withLeash(user);
   return (await works(leashed, [program, '--version'])) ? leashed : user;
+}
+
+function withLeash(user: RunAs): RunAs {
+  return { ...user, prefix: [...user.prefix, ...SETPRIV], leashed: true };
 }
 
 function works(user: RunAs, command: string[]): Promise<boolean> {

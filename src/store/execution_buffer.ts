@@ -1,130 +1,167 @@
-/** A bounded queue of executions: full, it gives up its oldest. */
-import { CUT_BYTES, cut64k } from './cut.js';
-import type { Execution } from './types.js';
+/**
+ * A bounded queue of executions as lines of COPY: full, it gives up its oldest. The lines lie as bytes in pages outside
+ * of the JavaScript heap, so that the thousands that wait cost its garbage collector nothing.
+ */
 
 export interface ExecutionBuffer {
   /** @returns how many had to go for it: the oldest, or itself when all room is taken by what is being written. */
-  push(execution: Execution): number;
-  /** Takes the oldest out: at least one if there is one. Their room stays taken until settled or given back. */
-  take(maxRows: number, maxBytes: number): Held[];
-  /** What was taken is done with. */
-  settle(held: Held[]): void;
-  /** What was taken goes back to its place, as the oldest. */
-  restore(held: Held[]): void;
+  push(line: string): number;
+  /** Takes the oldest out: a page at least if there is one. Their room stays taken until settled or given back. */
+  take(maxRows: number): Batch;
+  /** The first `rows` of what is left of the batch are done with. */
+  settle(batch: Batch, rows: number): void;
+  /** What is left of the batch goes back to its place, as the oldest. */
+  restore(batch: Batch): void;
   /** Waiting, without what is taken. */
   waiting(): number;
   /** Waiting and taken. */
   size(): number;
 }
 
-/** An execution with its share of the limit, in bytes. */
-export interface Held {
-  execution: Execution;
-  bytes: number;
+/** Lines that were taken together. */
+export interface Batch {
+  pages: Page[];
 }
 
-/** What an execution without its texts takes, roughly, in bytes. */
-const ROW_BYTES = 400;
+interface Page {
+  bytes: Buffer;
+  used: number;
+  /** Where each line begins. */
+  starts: number[];
+  /** Lines at its beginning that are gone. */
+  gone: number;
+}
 
-export function createExecutionBuffer(maxRows: number, maxBytes: number): ExecutionBuffer {
-  const ring = new Array<Held | undefined>(maxRows).fill(undefined);
-  let head = 0;
+const PAGE_BYTES = 256 * 1024;
+/** Empty pages that are kept to be filled again. */
+const MAX_SPARE = 4;
+
+/** @param pageRows lines that a page holds at most, so that a batch can be kept to a number of them. */
+export function createExecutionBuffer(maxRows: number, maxBytes: number, pageRows: number): ExecutionBuffer {
+  /** Oldest first. */
+  let pages: Page[] = [];
+  const spare: Buffer[] = [];
   let count = 0;
   let taken = 0;
   let bytes = 0;
 
-  function shift(): Held | undefined {
-    const held = ring[head];
-    ring[head] = undefined;
-    head = (head + 1) % maxRows;
+  /** Bytes of the page's first `rows` lines that are left. */
+  function bytesOf(page: Page, rows: number): number {
+    const from = page.starts[page.gone] ?? page.used;
+    return (page.starts[page.gone + rows] ?? page.used) - from;
+  }
+
+  function shift(page: Page, rows: number): void {
+    bytes -= bytesOf(page, rows);
+    page.gone += rows;
+  }
+
+  function dropOldest(): void {
+    const page = pages[0];
+    if (page === undefined) return;
+    shift(page, 1);
     count--;
-    return held;
+    if (left(page) === 0) recycle(pages.shift());
+  }
+
+  function recycle(page: Page | undefined): void {
+    if (page !== undefined && page.bytes.length === PAGE_BYTES && spare.length < MAX_SPARE)
+      spare.push(page.bytes);
+  }
+
+  function pageFor(line: string): Page {
+    const last = pages.at(-1);
+    if (last !== undefined && last.starts.length < pageRows && fits(line, last.bytes.length - last.used)) {
+      return last;
+    }
+    const room = Math.max(PAGE_BYTES, fits(line, PAGE_BYTES) ? 0 : Buffer.byteLength(line));
+    const page = {
+      bytes: (room === PAGE_BYTES ? spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(room),
+      used: 0,
+      starts: [],
+      gone: 0,
+    };
+    pages.push(page);
+    return page;
   }
 
   return {
-    push(added) {
-      const execution = withinLimits(added);
-      const held = { execution, bytes: bytesOf(execution) };
+    push(line) {
+      const length = Buffer.byteLength(line);
       let gone = 0;
-      while (count > 0 && (count + taken >= maxRows || bytes + held.bytes > maxBytes)) {
-        bytes -= shift()?.bytes ?? 0;
+      while (count > 0 && (count + taken >= maxRows || bytes + length > maxBytes)) {
+        dropOldest();
         gone++;
       }
-      if (count + taken >= maxRows || bytes + held.bytes > maxBytes) return gone + 1;
-      ring[(head + count) % maxRows] = held;
+      if (count + taken >= maxRows || bytes + length > maxBytes) return gone + 1;
+      const page = pageFor(line);
+      page.starts.push(page.used);
+      page.used += page.bytes.write(line, page.used, 'utf8');
+      bytes += length;
       count++;
-      bytes += held.bytes;
       return gone;
     },
-    take(maxTaken, limit) {
-      const batch: Held[] = [];
-      let size = 0;
-      while (count > 0 && batch.length < maxTaken) {
-        size += ring[head]?.bytes ?? 0;
-        if (size > limit && batch.length > 0) break;
-        const held = shift();
-        if (held !== undefined) batch.push(held);
+    take(maxTaken) {
+      let end = 0;
+      let rows = 0;
+      for (const page of pages) {
+        if (end > 0 && rows + left(page) > maxTaken) break;
+        rows += left(page);
+        end++;
       }
-      taken += batch.length;
+      const batch = { pages: pages.slice(0, end) };
+      pages = pages.slice(end);
+      count -= rows;
+      taken += rows;
       return batch;
     },
-    settle(batch) {
-      taken -= batch.length;
-      for (const held of batch) bytes -= held.bytes;
+    settle(batch, rows) {
+      for (let open = rows; open > 0; ) {
+        const page = batch.pages[0];
+        if (page === undefined) return;
+        const done = Math.min(open, left(page));
+        shift(page, done);
+        taken -= done;
+        open -= done;
+        if (left(page) === 0) recycle(batch.pages.shift());
+      }
     },
     restore(batch) {
-      taken -= batch.length;
-      for (const held of batch.toReversed()) {
-        head = (head - 1 + maxRows) % maxRows;
-        ring[head] = held;
-        count++;
-      }
+      const rows = rowsOf(batch);
+      pages = batch.pages.concat(pages);
+      batch.pages = [];
+      taken -= rows;
+      count += rows;
     },
     waiting: () => count,
     size: () => count + taken,
   };
 }
 
-function withinLimits(execution: Execution): Execution {
-  const { result, logs, error_message, error_stack } = execution;
-  if (short(result) && short(logs) && short(error_message) && short(error_stack)) return execution;
-  return {
-    ...execution,
-    result: cut(result),
-    logs: cut(logs),
-    error_message: cut(error_message),
-    error_stack: cut(error_stack),
-  };
+export function rowsOf(batch: Batch): number {
+  return batch.pages.reduce((rows, page) => rows + left(page), 0);
 }
 
-function short(text: string | null): boolean {
-  return text === null || text.length * 3 <= CUT_BYTES;
+/** The batch as it goes to COPY. The bytes are the buffer's own: they hold until the batch is settled. */
+export function chunksOf(batch: Batch): Buffer[] {
+  return batch.pages.map((page) => page.bytes.subarray(page.starts[page.gone] ?? page.used, page.used));
 }
 
-function cut(text: string | null): string | null {
-  return text === null ? null : cut64k(text);
-}
-
-function bytesOf(e: Execution): number {
-  return (
-    ROW_BYTES +
-    (e.result?.length ?? 0) +
-    (e.logs?.length ?? 0) +
-    (e.error_message?.length ?? 0) +
-    (e.error_stack?.length ?? 0) +
-    (e.trigger_payload === null ? 0 : payloadBytes(e.trigger_payload, { left: 200 }))
+export function linesOf(batch: Batch): string[] {
+  return batch.pages.flatMap((page) =>
+    page.starts
+      .slice(page.gone)
+      .map((start, index) =>
+        page.bytes.toString('utf8', start, page.starts[page.gone + index + 1] ?? page.used),
+      ),
   );
 }
 
-/** An estimate that looks at 200 values at most, and takes each one beyond for 32 bytes. */
-function payloadBytes(value: unknown, budget: { left: number }): number {
-  if (typeof value === 'string') return value.length;
-  if (typeof value !== 'object' || value === null) return 8;
-  let total = 16;
-  const values: unknown[] = Array.isArray(value) ? value : Object.values(value);
-  for (const [index, item] of values.entries()) {
-    if (budget.left-- <= 0) return total + (values.length - index) * 32;
-    total += 16 + payloadBytes(item, budget);
-  }
-  return total;
+function left(page: Page): number {
+  return page.starts.length - page.gone;
+}
+
+/** No UTF-16 unit takes more than three bytes of UTF-8: most lines need no counting. */
+function fits(line: string, room: number): boolean {
+  return line.length * 3 <= room || Buffer.byteLength(line) <= room;
 }

@@ -13,12 +13,12 @@ const NAMES = EXECUTION_COLUMNS.map(([name]) => name).join(', ');
  *
  * @throws what the database said, or that the transaction has failed: {@link insertLines} finds out why.
  */
-export async function copyLines(sql: Sql, lines: string): Promise<void> {
+export async function copyLines(sql: Sql, chunks: Buffer[]): Promise<void> {
   await sql.transaction(async (sql) => {
     const stream = await sql.unsafe(`copy executions (${NAMES}) from stdin`).writable();
     // The error is taken from the stream itself, below; without a listener it would be thrown as well.
     stream.on('error', () => {});
-    await new Promise<void>((sent) => stream.write(lines, () => sent()));
+    for (const chunk of chunks) await new Promise<void>((sent) => stream.write(chunk, () => sent()));
     if (stream.errored !== null) throw stream.errored;
     // With nothing left to write this tells PostgreSQL at once that the data is complete, so that a query may follow.
     stream.end();
@@ -32,17 +32,12 @@ export async function copyLines(sql: Sql, lines: string): Promise<void> {
  * @throws what the database said, exactly: {@link isBadData} when one of the lines is to blame.
  */
 export async function insertLines(sql: Sql, lines: string[]): Promise<void> {
-  const rows = lines.map((line) => fieldsOf(wellFormed(line)));
+  const rows = lines.map(fieldsOf);
   const values = EXECUTION_COLUMNS.map(([, type], index) => `(line->>${index})::${type}`).join(', ');
   await sql.unsafe(
     `insert into executions (${NAMES}) select ${values} from jsonb_array_elements($1) as line on conflict do nothing`,
     [sql.json(rows)],
   );
-}
-
-/** JSON would hand a lone surrogate on to PostgreSQL, which refuses it; as UTF-8 it is U+FFFD. */
-function wellFormed(text: string): string {
-  return Buffer.from(text).toString();
 }
 
 /**

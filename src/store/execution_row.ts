@@ -29,7 +29,7 @@ export type ToLine = (execution: Execution) => string;
 
 /**
  * Makes the function that turns executions into lines, `\n` included. PostgreSQL takes no NUL in text: they are left
- * out. Lone surrogates become U+FFFD when the line is encoded as UTF-8.
+ * out. Lone surrogates become U+FFFD when the line is encoded as UTF-8. Texts are cut at 64 KiB.
  */
 export function createToLine(): ToLine {
   const time = createToTimestamp();
@@ -66,7 +66,7 @@ function text(value: string): string {
 }
 
 function nullable(value: string | null): string {
-  return value === null ? NULL : text(value);
+  return value === null ? NULL : text(cut64k(value));
 }
 
 /** JSON has no end that could be cut off: what is too long is kept as a string of its beginning. */

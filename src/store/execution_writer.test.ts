@@ -225,16 +225,18 @@ describe('the execution writer', () => {
 
 describe('copyLines', () => {
   const toLine = createToLine();
+  const chunks = (...lines: string[]) => lines.map((line) => Buffer.from(line));
 
   it('writes all lines, or none and says so', async () => {
-    await copyLines(sql, toLine(execution()) + toLine(execution()));
+    await copyLines(sql, chunks(toLine(execution()), toLine(execution())));
     expect(await count()).toBe(2);
     const bad = toLine(execution({ status_code: 1_000_000 }));
-    await expect(copyLines(sql, toLine(execution()) + bad)).rejects.toThrow();
+    await expect(copyLines(sql, chunks(toLine(execution()) + bad))).rejects.toThrow();
     const large = toLine(execution({ result: 'x'.repeat(60_000) })).repeat(100);
-    await expect(copyLines(sql, bad + large)).rejects.toThrow();
+    await expect(copyLines(sql, chunks(bad + large))).rejects.toThrow();
+    await expect(copyLines(sql, chunks(bad, large, large))).rejects.toThrow();
     expect(await count()).toBe(2);
-    await copyLines(sql, toLine(execution()));
+    await copyLines(sql, chunks(toLine(execution())));
     expect(await count()).toBe(3);
   });
 });

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from './connection.js';
 import { isDatabaseAway } from './database_errors.js';
-import { createExecutionBuffer, type Held } from './execution_buffer.js';
+import { type Batch, chunksOf, createExecutionBuffer, linesOf, rowsOf } from './execution_buffer.js';
 import { copyLines, insertGood } from './execution_copy.js';
 import { createToLine } from './execution_row.js';
 import type { Execution } from './types.js';
@@ -37,17 +37,15 @@ export interface ExecutionWriterStats {
 
 /** One COPY's size: large enough to be worth its transaction, small enough not to hold up the process. */
 const BATCH_ROWS = 5000;
-const BATCH_BYTES = 4 * 1024 * 1024;
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5000;
 
 export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions = {}): ExecutionWriter {
   const { maxRows = 20_000, maxBytes = 32 * 1024 * 1024, intervalMs = 100, onError = () => {} } = options;
-  const buffer = createExecutionBuffer(maxRows, maxBytes);
-  const toLine = createToLine();
   const batchRows = Math.max(1, Math.min(BATCH_ROWS, maxRows >> 1));
-  const batchBytes = Math.min(BATCH_BYTES, maxBytes / 2);
+  const buffer = createExecutionBuffer(maxRows, maxBytes, batchRows);
+  const toLine = createToLine();
   let written = 0;
   let dropped = 0;
   let failures = 0;
@@ -102,45 +100,32 @@ export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions 
   }
 
   async function writeBatch(): Promise<void> {
-    const batch = buffer.take(batchRows, batchBytes);
-    const rows: Held[] = [];
-    const lines: string[] = [];
-    for (const held of batch) {
-      try {
-        lines.push(toLine(held.execution));
-        rows.push(held);
-      } catch (error) {
-        // An invalid date, or a payload that is no JSON.
-        buffer.settle([held]);
-        drop(1, error);
-      }
-    }
-    if (rows.length === 0) return;
+    const batch = buffer.take(batchRows);
+    const rows = rowsOf(batch);
+    if (rows === 0) return;
     try {
-      await copyLines(sql, lines.join(''));
+      await copyLines(sql, chunksOf(batch));
     } catch (error) {
       if (isDatabaseAway(error)) {
-        buffer.restore(rows);
+        buffer.restore(batch);
         throw error;
       }
-      await writeGood(rows, lines);
+      await writeGood(batch);
       return;
     }
-    buffer.settle(rows);
-    if (!closed) written += rows.length;
+    buffer.settle(batch, rows);
+    if (!closed) written += rows;
   }
 
-  async function writeGood(rows: Held[], lines: string[]): Promise<void> {
-    let done = 0;
+  async function writeGood(batch: Batch): Promise<void> {
     try {
-      await insertGood(sql, lines, (from, to, error) => {
-        buffer.settle(rows.slice(from, to));
-        done = to;
+      await insertGood(sql, linesOf(batch), (from, to, error) => {
+        buffer.settle(batch, to - from);
         if (error !== undefined) drop(to - from, error);
         else if (!closed) written += to - from;
       });
     } catch (error) {
-      buffer.restore(rows.slice(done));
+      buffer.restore(batch);
       throw error;
     }
   }
@@ -177,7 +162,14 @@ export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions 
         dropped++;
         return;
       }
-      dropped += buffer.push(execution);
+      let line: string;
+      try {
+        line = toLine(execution);
+      } catch (error) {
+        // An invalid date, or a payload that is no JSON.
+        return drop(1, error);
+      }
+      dropped += buffer.push(line);
       if (writing !== undefined) return;
       if (timer === undefined) schedule(intervalMs);
       else if (failures === 0 && buffer.waiting() === batchRows) schedule(0);

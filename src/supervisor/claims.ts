@@ -42,8 +42,8 @@ export function createClaims(options: ClaimsOptions): { start(instance: Instance
       );
       const { process } = claimed;
       options.onClaimed(fn, claimed, performance.now() - began);
-      const { id, socketPath, token } = process;
-      fleet.started(instance, { process: id, socketPath, token, functionId: fn.id, version: fn.version });
+      const { id, sockets, token } = process;
+      fleet.started(instance, { process: id, sockets, token, functionId: fn.id, version: fn.version });
     } catch (error) {
       fleet.failed(instance, explain(fn, error));
       if (!(error instanceof LoadFailure)) options.onError(error);

@@ -49,7 +49,13 @@ function setUp(meta = fn(), options: { maxInstances?: number } = {}) {
       const instance = starting.shift();
       if (instance === undefined) throw new Error('nothing is being started');
       const { id, version } = instance.fn;
-      fleet.started(instance, { process: ++process, socketPath: '', token: '', functionId: id, version });
+      fleet.started(instance, {
+        process: ++process,
+        sockets: { http: '', frames: '', progress: '' },
+        token: '',
+        functionId: id,
+        version,
+      });
       return process;
     },
     take: (type: ToRouter['t']) => {

@@ -8,7 +8,15 @@ import type { Denial, ProcessAddress, ToRouter } from './protocol.js';
 import { createQueue, type Queue } from './queue.js';
 import { leaseSize, processesToStart, queueLimit, queueWait, retryAfter } from './scaling.js';
 
-export type RetireReason = 'idle' | 'superseded' | 'evicted' | 'timeout' | 'memory' | 'unreachable';
+export type RetireReason =
+  | 'idle'
+  | 'superseded'
+  | 'evicted'
+  | 'timeout'
+  | 'memory'
+  | 'cpu'
+  | 'background'
+  | 'unreachable';
 
 export interface Instance {
   readonly key: number;
@@ -19,10 +27,12 @@ export interface Instance {
   /** Router → slots that it holds. */
   readonly leases: Map<number, number>;
   leased: number;
-  /** Router → calls running there, as last reported. */
-  readonly running: Map<number, number>;
+  /** Router → calls running there, and when the oldest of them began, as last reported. */
+  readonly running: Map<number, { calls: number; oldest: number | null }>;
   lastUsed: number;
   stuck: boolean;
+  /** Routers that have said that no call of theirs was seen by the function since it is stuck. */
+  readonly unseen: Set<number>;
   retireReason: RetireReason | null;
   /** When a draining process is ended even though calls still run on it. */
   endBy: number;
@@ -146,10 +156,10 @@ export function createFleet(options: FleetOptions) {
     if (state !== undefined) serve(state);
   }
 
-  function usage(router: number, process: number, running: number, calls: number) {
+  function usage(router: number, process: number, running: number, calls: number, oldest: number | null) {
     const instance = byProcess.get(process);
     if (instance === undefined) return;
-    if (running > 0) instance.running.set(router, running);
+    if (running > 0) instance.running.set(router, { calls: running, oldest });
     else instance.running.delete(router);
     if (calls > 0 || running > 0) instance.lastUsed = now();
   }
@@ -215,12 +225,15 @@ export function createFleet(options: FleetOptions) {
     actions.end(instance, instance.retireReason ?? 'idle');
   }
 
-  /** A call went over its time: the process ends once the others on it are done, or after a short grace. */
-  function overdue(process: number) {
+  /**
+   * A call went over what it may use of time, CPU or memory: the process ends once the others on it are done, or after a
+   * short grace.
+   */
+  function overdue(process: number, reason: RetireReason = 'timeout') {
     const instance = byProcess.get(process);
     if (instance === undefined) return;
-    retire(instance, 'timeout', instance.stuck ? now() : now() + GRACE_MS);
-    if (instance.stuck) actions.end(instance, 'timeout');
+    retire(instance, reason, instance.stuck ? now() : now() + GRACE_MS);
+    if (instance.stuck) actions.end(instance, reason);
     const state = functions.get(instance.fn.id);
     if (state !== undefined) serve(state);
   }
@@ -229,10 +242,21 @@ export function createFleet(options: FleetOptions) {
     const instance = byProcess.get(process);
     if (instance === undefined || instance.stuck === stuck) return;
     instance.stuck = stuck;
+    instance.unseen.clear();
     actions.broadcast({ t: 'stuck', process, stuck });
-    if (stuck && instance.retireReason === 'timeout') actions.end(instance, 'timeout');
+    if (stuck && (instance.retireReason === 'timeout' || instance.retireReason === 'cpu'))
+      actions.end(instance, instance.retireReason);
     const state = functions.get(instance.fn.id);
     if (state !== undefined) serve(state);
+  }
+
+  /** A process that is stuck without a call to be stuck in is no use to anyone: its calls go to another one. */
+  function stuckCalls(router: number, process: number, seen: number) {
+    const instance = byProcess.get(process);
+    if (instance === undefined || !instance.stuck || seen > 0 || actions.isHeld(instance)) return;
+    instance.unseen.add(router);
+    if ([...instance.leases.keys()].every((each) => instance.unseen.has(each)))
+      actions.end(instance, 'background');
   }
 
   function retireProcess(process: number, reason: RetireReason) {
@@ -326,6 +350,7 @@ export function createFleet(options: FleetOptions) {
       running: new Map(),
       lastUsed: now(),
       stuck: false,
+      unseen: new Set(),
       retireReason: null,
       endBy: Number.POSITIVE_INFINITY,
     };
@@ -428,6 +453,7 @@ export function createFleet(options: FleetOptions) {
     ended,
     overdue,
     setStuck,
+    stuckCalls,
     retireProcess,
     routerUp,
     routerGone,

@@ -11,29 +11,32 @@ import type { FunctionMeta } from '../store/types.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
 import { signToken } from '../tokens.js';
 import { createClaims } from './claims.js';
+import { createCpuLimits } from './cpu_limits.js';
 import { createExecutionJoin } from './execution_join.js';
-import { createFleet, type Fleet } from './fleet.js';
+import { createFleet, type Fleet, type Instance } from './fleet.js';
 import { type FunctionSync, startFunctionSync } from './function_sync.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
 import type { PrepareSource, RouterConfig, SupervisorMethods, ToSupervisor } from './protocol.js';
-import { type Routers, startRouters } from './routers.js';
+import type { Routers } from './routers.js';
 import { environmentOf } from './specification.js';
 import { startUpkeep } from './upkeep.js';
 import { startWatch } from './watch.js';
 
 export interface SupervisorOptions {
   store: Store;
-  routerEntry: string;
   runDir: string;
   sandbox: Sandbox;
   poolSize: number;
-  routers: number;
+  /** Forked, and waiting for their configuration. */
+  routers: Routers;
   keepAliveMs: number;
+  /** ms of CPU that one call may use; null: as long as its function's time limit. */
+  callCpuMs: number | null;
   maxProcesses: number;
   code: CodeCache;
-  /** The functions that come from files are in the database. */
-  filesLoaded: Promise<unknown>;
+  /** Whatever else has to be there before a call is served: the functions that come from files, say. */
+  mayServe: Promise<unknown>;
   prepare: Prepare;
   metrics: ClusterMetrics;
   routerConfig: Omit<RouterConfig, 'databaseUp'>;
@@ -66,15 +69,14 @@ const TOKEN_LIFE_S = 3_600;
 const RUNTIME_MB = 64;
 
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { store, onError } = options;
+  const { store, routers, onError } = options;
   const metrics = createNodeMetrics(options.metrics);
-  let routers: Routers | null = null;
   let sync: FunctionSync | null = null;
   let databaseUp = true;
   let stopping = false;
 
   const writer = createExecutionWriter(store.sql, { onError });
-  const liveLogs = createLiveLogs((router, message) => routers?.send(router, message));
+  const liveLogs = createLiveLogs((router, message) => routers.send(router, message));
   const join = createExecutionJoin({
     write: writer.add,
     flushWriter: writer.flush,
@@ -87,7 +89,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     runDir: options.runDir,
     sandbox: options.sandbox,
     size: options.poolSize,
-    onBlank: ({ id, socketPath }) => routers?.broadcast({ t: 'blank', process: id, socketPath }),
+    onBlank: ({ id, sockets }) => routers.broadcast({ t: 'blank', process: id, sockets }),
     onSpawned: metrics.spawned,
     onEnded: (process) =>
       void process.ended.then((ending) => {
@@ -109,8 +111,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       start: (instance) => claims.start(instance),
       end: (instance, reason) => processOf(instance.address?.process ?? 0)?.kill(reason),
       isHeld: (instance) => processOf(instance.address?.process ?? 0)?.held ?? false,
-      send: (router, message) => routers?.send(router, message),
-      broadcast: (message) => routers?.broadcast(message),
+      send: (router, message) => routers.send(router, message),
+      broadcast: (message) => routers.broadcast(message),
     },
   });
 
@@ -135,7 +137,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }),
     onClaimed(fn, claimed, tookMs) {
       processes.set(claimed.process.id, claimed.process);
-      void claimed.process.ended.then(() => processes.delete(claimed.process.id));
+      void claimed.process.ended.then(() => {
+        processes.delete(claimed.process.id);
+        cpuLimits.forget(claimed.process.id);
+      });
       metrics.claimed(fn, claimed, tookMs);
     },
     onError,
@@ -156,6 +161,29 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
   }
 
+  const cpuLimits = createCpuLimits();
+
+  function limitCpu(process: DenoProcess, instance: Instance, cpuMs: number) {
+    let running = 0;
+    let oldest: number | null = null;
+    for (const calls of instance.running.values()) {
+      running += calls.calls;
+      if (calls.oldest !== null) oldest = Math.min(calls.oldest, oldest ?? calls.oldest);
+    }
+    const verdict = cpuLimits.judge({
+      process: process.id,
+      at: Date.now(),
+      cpuMs,
+      running,
+      oldest,
+      held: process.held,
+      lastUsed: instance.lastUsed,
+      limitMs: options.callCpuMs ?? instance.fn.timeout_seconds * 1000,
+    });
+    if (verdict === 'background') process.kill('background');
+    else if (verdict === 'cpu') fleet.overdue(process.id, 'cpu');
+  }
+
   const watch = startWatch({
     live: () => processes.values(),
     *busy() {
@@ -167,11 +195,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       }
     },
     onSample({ process, memory, cpuMs }) {
-      const fn = fleet.instanceOf(process.id)?.fn;
-      if (fn === undefined) return;
+      const instance = fleet.instanceOf(process.id);
+      if (instance === undefined) return;
+      const { fn } = instance;
       metrics.sampled(fn, process.id, memory, cpuMs);
       // The soft limit: a process over it takes no new calls, and another takes its place.
       if (memory > (fn.memory_limit_mb + RUNTIME_MB) * 1024 * 1024) fleet.retireProcess(process.id, 'memory');
+      limitCpu(process, instance, cpuMs);
     },
     onStuck: (process, stuck) => fleet.setStuck(process.id, stuck),
     onError,
@@ -184,7 +214,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const ids = new Set(change.changed.map((meta) => meta.id));
       for (const { fn } of [...fleet.functions()]) if (!ids.has(fn.id)) fleet.removeFunction(fn.id);
     }
-    await routers?.askAll('functions', change, 1_000);
+    // What there is at the start each router is told when it is up.
+    if (sync !== null) await routers.askAll('functions', change, 1_000);
     // What was just deployed is called soon: its code is in the cache by then.
     if (!change.complete) for (const { hash } of change.changed) prefetch(hash);
   }
@@ -194,7 +225,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   async function flush(): Promise<null> {
-    await routers?.askAll('flush', null, 2_000);
+    await routers.askAll('flush', null, 2_000);
     await join.flush();
     return null;
   }
@@ -228,10 +259,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         fleet.release(router, message.process, message.slots);
         break;
       case 'usage':
-        for (const [process, running, calls] of message.rows) fleet.usage(router, process, running, calls);
+        for (const [process, running, calls, oldest] of message.rows)
+          fleet.usage(router, process, running, calls, oldest);
         break;
       case 'overdue':
         fleet.overdue(message.process);
+        break;
+      case 'stuck-calls':
+        fleet.stuckCalls(router, message.process, message.seen);
         break;
       case 'unreachable':
         fleet.retireProcess(message.process, 'unreachable');
@@ -247,20 +282,21 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
   }
 
-  const upkeep = await startUpkeep(store, onError);
-  // Routers boot and processes are spawned while the functions' files are read.
-  const synced = options.filesLoaded.then(() => startFunctionSync({ store, apply, onError }));
-  routers = startRouters({
-    count: options.routers,
-    entry: options.routerEntry,
+  const upkeep = startUpkeep(store, onError);
+  const synced = Promise.all([upkeep, options.mayServe]).then(async () => {
+    sync = await startFunctionSync({ store, apply, onError });
+    return sync;
+  });
+  synced.catch(() => {}); // reported where it is awaited
+  const listening = routers.serve({
     config: () => ({ ...options.routerConfig, databaseUp }),
     answer,
     onMessage,
     async onUp(router) {
       fleet.routerUp(router.id);
       metrics.routerUp(router.id);
-      for (const { id, state, socketPath } of pool.processes()) {
-        if (state === 'blank') router.send({ t: 'blank', process: id, socketPath });
+      for (const { id, state, sockets } of pool.processes()) {
+        if (state === 'blank') router.send({ t: 'blank', process: id, sockets });
       }
       const { all } = await synced;
       await router.ask('functions', { changed: all(), removed: [], complete: true });
@@ -270,10 +306,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       liveLogs.routerGone(router);
       metrics.routerGone(router, stopping);
     },
-    onError,
   });
-  sync = await synced;
-  await routers.listening;
+  try {
+    await synced;
+    await listening;
+  } catch (error) {
+    // Its processes write to their folders, which are removed next.
+    await pool.stop();
+    throw error;
+  }
 
   async function checkDatabase() {
     const up = await store.ping().then(
@@ -283,7 +324,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     if (up !== databaseUp)
       onError(new Error(up ? 'the database answers again' : 'the database does not answer'));
     databaseUp = up;
-    routers?.broadcast({ t: 'database', up });
+    routers.broadcast({ t: 'database', up });
   }
 
   const timers = [
@@ -303,8 +344,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       code: options.code.stats(),
       writer: writer.stats(),
     });
-    for (const [router, deltas] of (await routers?.askAll('metrics', null, 900)) ?? [])
-      metrics.absorb(router, deltas);
+    for (const [router, deltas] of await routers.askAll('metrics', null, 900)) metrics.absorb(router, deltas);
   }
 
   return {
@@ -318,11 +358,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     },
     async drain(seconds) {
       stopping = true;
-      await routers?.drain(seconds);
+      await routers.drain(seconds);
       await join.flush().catch(onError);
       for (const timer of timers) clearInterval(timer);
       watch.stop();
-      upkeep.stop();
+      (await upkeep).stop();
       await pool.stop();
       await join.flush().catch(onError);
       await sync?.stop();

@@ -1,14 +1,25 @@
 /** What routers and the supervisor say to each other over the cluster's IPC: leases, changes, executions, metrics. */
 import type { ErrorCode } from '../errors.js';
+import type { ProcessSockets } from '../pool/process.js';
 import type { Connection } from '../store/connection.js';
 import type { Execution, FunctionMeta, PreparedCode } from '../store/types.js';
 import type { Delta } from '../telemetry/delta.js';
 import type { ReplyMessage, RequestMessage } from './rpc.js';
 
+export {
+  ANSWER_PREFIX,
+  FrameKind,
+  MAX_ANSWER_FRAME,
+  MAX_FRAMED_BODY,
+  MAX_REQUEST_FRAME,
+  PROGRESS_PLACES,
+  REQUEST_PREFIX,
+} from '../pool/frames.js';
+
 /** Where a router sends calls of one process of one function version. */
 export interface ProcessAddress {
   process: number;
-  socketPath: string;
+  sockets: ProcessSockets;
   /** Marks the answers' internal header. */
   token: string;
   functionId: string;
@@ -43,10 +54,12 @@ export type ToSupervisor =
   | { t: 'cancel'; call: number }
   /** Slots that go back. */
   | { t: 'release'; process: number; slots: number }
-  /** Per process: calls running now, calls since the last report. */
-  | { t: 'usage'; rows: [process: number, running: number, calls: number][] }
+  /** Per process: calls running now, calls since the last report, when the oldest running one began (Unix ms). */
+  | { t: 'usage'; rows: [process: number, running: number, calls: number, oldest: number | null][] }
   /** A call went over its time there. */
   | { t: 'overdue'; process: number }
+  /** How many of the router's calls there the function of a stuck process has seen. */
+  | { t: 'stuck-calls'; process: number; seen: number }
   /** It did not take a call: it is ending, or ought to. */
   | { t: 'unreachable'; process: number }
   /** Executions of which the process told that more is to come, or which it could not finish. */
@@ -57,7 +70,7 @@ export type ToSupervisor =
 
 export type ToRouter =
   /** A blank process is ready: a connection may be opened ahead. */
-  | { t: 'blank'; process: number; socketPath: string }
+  | { t: 'blank'; process: number; sockets: ProcessSockets }
   | { t: 'grant'; call: number; slots: number; cold: boolean; to: ProcessAddress }
   | { t: 'deny'; call: number; denial: Denial }
   /** Give back this many slots as they become free: calls at another router wait. */
@@ -107,6 +120,9 @@ export interface RouterConfig {
   domain: string | null;
   functionsDir: string;
   maxCodeBytes: number;
+  /** Null: any. */
+  maxRequestBytes: number | null;
+  maxResponseBytes: number | null;
   version: string;
   databaseUp: boolean;
 }

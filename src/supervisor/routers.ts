@@ -9,13 +9,17 @@ export interface RoutersOptions {
   count: number;
   /** The file that a router process runs. */
   entry: string;
+  onError(error: unknown): void;
+}
+
+/** What routers are told, and who hears what they say. */
+export interface RouterHandlers {
   config(): RouterConfig;
   answer(router: number, method: keyof SupervisorMethods, params: unknown): unknown;
   onMessage(router: number, message: Exclude<ToSupervisor, { t: 'request' | 'reply' | 'hello' }>): void;
   /** It can be told things, and does not listen yet. */
   onUp(router: NewRouter): Promise<void>;
   onGone(router: number): void;
-  onError(error: unknown): void;
 }
 
 /** A router that has just been forked. */
@@ -32,7 +36,8 @@ interface RouterLink {
 }
 
 export interface Routers {
-  readonly listening: Promise<void>;
+  /** Once: gives every router its configuration. Resolves when each of them listens. */
+  serve(handlers: RouterHandlers): Promise<void>;
   send(router: number, message: ToRouter): void;
   broadcast(message: ToRouter): void;
   ask<M extends keyof RouterMethods>(
@@ -60,13 +65,20 @@ const DRAIN_GRACE_MS = 5_000;
 interface RunningRouter {
   worker: Worker;
   rpc: Rpc;
+  /** It waits for its configuration. */
+  ready: boolean;
+  /** It has its configuration. */
   up: boolean;
   forkedAt: number;
 }
 
-/** Forks all, at once; `listening` resolves when each of them listens. */
+/**
+ * Forks all, at once. They load their code, which takes as long as the database takes to start, and then wait until
+ * `serve` is called.
+ */
 export function startRouters(options: RoutersOptions): Routers {
   const routers = new Map<number, RunningRouter>();
+  let handlers: RouterHandlers | null = null;
   let stopping = false;
   cluster.setupPrimary({
     exec: options.entry,
@@ -79,14 +91,11 @@ export function startRouters(options: RoutersOptions): Routers {
   function fork(): Promise<void> {
     const worker = cluster.fork();
     const { id } = worker;
-    const post = (message: unknown) => {
-      // A worker that has just died is noticed by 'exit'; what was for it is lost with it.
-      if (worker.isConnected()) worker.send(message as ToRouter, () => {});
-    };
-    const rpc = createRpc(post, (method, params) =>
-      options.answer(id, method as keyof SupervisorMethods, params),
+    const rpc = createRpc(
+      (message) => post(worker, message),
+      (method, params) => handlers?.answer(id, method as keyof SupervisorMethods, params),
     );
-    const router: RunningRouter = { worker, rpc, up: false, forkedAt: Date.now() };
+    const router: RunningRouter = { worker, rpc, ready: false, up: false, forkedAt: Date.now() };
     routers.set(id, router);
     return new Promise((resolve, reject) => {
       worker.on('message', (message: ToSupervisor) => {
@@ -96,24 +105,21 @@ export function startRouters(options: RoutersOptions): Routers {
             rpc.handle(message);
             break;
           case 'hello':
-            post({ t: 'config', config: options.config() });
-            router.up = true;
-            options
-              .onUp({ id, send: post, ask: (method, params) => rpc.request(method, params) as never })
-              .catch(options.onError);
+            router.ready = true;
+            configure(id, router);
             break;
           case 'up':
             resolve();
             break;
           default:
-            options.onMessage(id, message);
+            handlers?.onMessage(id, message);
         }
       });
       worker.on('error', options.onError);
       worker.on('exit', () => {
         routers.delete(id);
         rpc.close();
-        options.onGone(id);
+        handlers?.onGone(id);
         reject(new StartError('a router process ended while it started'));
         if (stopping) return;
         const pause = Date.now() - router.forkedAt < RESTART_PAUSE_MS ? RESTART_PAUSE_MS : 0;
@@ -124,17 +130,36 @@ export function startRouters(options: RoutersOptions): Routers {
     });
   }
 
+  function configure(id: number, router: RunningRouter) {
+    const { worker, rpc } = router;
+    if (handlers === null || !router.ready || router.up) return;
+    post(worker, { t: 'config', config: handlers.config() });
+    router.up = true;
+    handlers
+      .onUp({
+        id,
+        send: (message) => post(worker, message),
+        ask: (method, params) => rpc.request(method, params) as never,
+      })
+      .catch(options.onError);
+  }
+
   const listening = Promise.all(Array.from({ length: options.count }, fork)).then(() => {});
   listening.catch(() => {}); // whoever waits for it hears of the failure
 
   return {
-    listening,
+    serve(given) {
+      handlers = given;
+      for (const [id, router] of routers) configure(id, router);
+      return listening;
+    },
     send(router, message) {
-      const { worker } = routers.get(router) ?? {};
-      if (worker?.isConnected()) worker.send(message, () => {});
+      const known = routers.get(router);
+      if (known !== undefined) post(known.worker, message);
     },
     broadcast(message) {
-      for (const { worker } of routers.values()) if (worker.isConnected()) worker.send(message, () => {});
+      // One that is not up yet is told all there is when it is.
+      for (const { worker, up } of routers.values()) if (up) post(worker, message);
     },
     ask(router, method, params, timeoutMs) {
       const known = routers.get(router);
@@ -160,20 +185,27 @@ export function startRouters(options: RoutersOptions): Routers {
       stopping = true;
       await Promise.all(
         [...routers.values()].map(
-          ({ worker }) =>
+          ({ worker, up }) =>
             new Promise<void>((resolve) => {
               const timer = setTimeout(() => worker.process.kill('SIGKILL'), seconds * 1000 + DRAIN_GRACE_MS);
               worker.once('exit', () => {
                 clearTimeout(timer);
                 resolve();
               });
-              if (worker.isConnected()) worker.send({ t: 'drain', seconds } satisfies ToRouter, () => {});
+              // One that has no configuration has nothing to finish, and may not hear yet.
+              if (up && worker.isConnected())
+                worker.send({ t: 'drain', seconds } satisfies ToRouter, () => {});
               else worker.process.kill('SIGKILL');
             }),
         ),
       );
     },
   };
+}
+
+/** A worker that has just died is noticed by 'exit'; what was for it is lost with it. */
+function post(worker: Worker, message: unknown) {
+  if (worker.isConnected()) worker.send(message as ToRouter, () => {});
 }
 
 /** The port to listen on, free at this moment; 0 becomes a real one, so that each router gets the same. */

@@ -1,6 +1,5 @@
 /** The metrics of the whole node, in the primary: what every process reported, as cumulative OpenTelemetry data. */
 import type { HrTime } from '@opentelemetry/api';
-import * as resources from '@opentelemetry/resources';
 import type * as sdk from '@opentelemetry/sdk-metrics';
 import {
   type Attributes,
@@ -17,7 +16,6 @@ import {
   isFull,
   OVERFLOW_KEY,
   type State,
-  snapshot,
 } from './cluster_state.js';
 import type { CounterPoint, Delta, GaugePoint, HistogramDefinition, HistogramPoint } from './delta.js';
 
@@ -103,17 +101,8 @@ export function createClusterMetrics(options: ClusterMetricsOptions = {}): Clust
     },
 
     async collect() {
-      const end = hrTime(now());
-      const metrics = [...instruments.values()].map((state) => snapshot(state, hrTime(created), end, limit));
-      return {
-        resourceMetrics: {
-          resource: resources.emptyResource(),
-          scopeMetrics: [
-            { scope: { name: 'hearth' }, metrics: metrics.filter((it) => it.dataPoints.length > 0) },
-          ],
-        },
-        errors: [],
-      };
+      const { collectionResult } = await import('./cluster_snapshot.js');
+      return collectionResult(instruments.values(), { created: hrTime(created), end: hrTime(now()), limit });
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Lets whoever collects the metrics see the newest points of every process. */
-import type { metrics as sdk } from '@opentelemetry/sdk-node';
+import type * as sdk from '@opentelemetry/sdk-metrics';
 
 /** How long a collection waits for the processes, in ms; then it takes what is there. */
 const REFRESH_MS = 1000;

@@ -115,6 +115,22 @@ describe('the metrics page', () => {
     });
   });
 
+  it('is the same without the SDK as with it', async () => {
+    const node = fakeNode();
+    node.instruments.routerRestarts.with({}).add(1);
+    node.instruments.poolEnded.with({ 'hearth.reason': 'idle' }).add(2);
+    node.instruments.queueWait.with({ 'hearth.tenant': 'default', 'faas.name': 'hello' }).record(0.2);
+    const pages: string[] = [];
+    for (const exporter of [undefined, 'none']) {
+      vi.stubEnv('OTEL_METRICS_EXPORTER', exporter);
+      const telemetry = await start({ metrics: node.metrics, beforeScrape: node.report });
+      pages.push(await (await fetch(urlOf(telemetry))).text());
+      await telemetry.stop();
+    }
+    expect(pages[0]).toContain('hearth_pool_ended_total{hearth_reason="idle"} 2');
+    expect(pages[0]).toBe(pages[1]);
+  });
+
   it('is the only thing that its listener serves', async () => {
     const telemetry = await start();
     const missing = await fetch(new URL('/healthz', urlOf(telemetry)));
@@ -258,6 +274,7 @@ function fakeNode() {
 
 async function start(options: Partial<TelemetryOptions> = {}): Promise<Telemetry> {
   const telemetry = await startTelemetry({
+    env: process.env,
     version: '1.2.3',
     instanceId: 'node-a',
     host: '127.0.0.1',
@@ -267,6 +284,7 @@ async function start(options: Partial<TelemetryOptions> = {}): Promise<Telemetry
     onError: (error) => errors.push(error),
     ...options,
   });
+  await telemetry.loaded;
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopped ??= telemetry.stop();

@@ -1,25 +1,12 @@
-/** Starts OpenTelemetry in the primary: the node's metrics page, and the exporters that OTEL_* variables ask for. */
-import { hostname } from 'node:os';
-import {
-  context,
-  DiagLogLevel,
-  diag,
-  metrics as globalMetrics,
-  propagation,
-  trace,
-} from '@opentelemetry/api';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
-import { core, NodeSDK, resources, type metrics as sdk } from '@opentelemetry/sdk-node';
+/** The telemetry of the primary: the node's metrics page, and OpenTelemetry's SDK where OTEL_* variables ask for it. */
+import type { ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import type { ClusterMetrics } from './cluster_metrics.js';
-import { askedExporters, pushReaders } from './exporters.js';
-import { freshMetrics, withinMs } from './fresh_metrics.js';
-import { listenForScrapes, type MetricsListener } from './metrics_listener.js';
-import { prometheusPage } from './prometheus_page.js';
-
-/** How long stop() lets the exporters send what they have, in ms. */
-const SHUTDOWN_MS = 5000;
+import { freshMetrics } from './fresh_metrics.js';
+import { listenForScrapes } from './metrics_listener.js';
 
 export interface TelemetryOptions {
+  /** Where the OTEL_* variables are. */
+  env: Readonly<Record<string, string | undefined>>;
   /** Hearth's version: `service.version`. */
   version: string;
   /** Unique per node: `service.instance.id`. */
@@ -37,91 +24,63 @@ export interface TelemetryOptions {
 export interface Telemetry {
   /** The page's address, such as `http://127.0.0.1:9464/metrics`; null when there is none. */
   metricsUrl: string | null;
+  /** Resolves when the exporters that OTEL_* variables ask for have started; scrapes wait for as long. */
+  loaded: Promise<unknown>;
   /** Closes the page, sends what the exporters have (at most 5 s), and unregisters. */
   stop(): Promise<void>;
 }
 
+/** What gathers the points, and sends them on where that was asked for. */
+export interface Collector {
+  collect(): Promise<ResourceMetrics>;
+  /** The text of the page. */
+  page(collected: ResourceMetrics): string;
+  stop(): Promise<void>;
+}
+
 /**
- * Once per process: OpenTelemetry's registry is global. Throws StartError when the port cannot be had.
- * With OTEL_SDK_DISABLED=true nothing starts, not even the page.
+ * Once per process: OpenTelemetry's registry is global. The page listens when this resolves, and OpenTelemetry's
+ * packages, which take long to load, are still being loaded. Throws StartError when the port cannot be had. With OTEL_SDK_DISABLED=true nothing starts, not even the page.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { host, port, onError } = options;
-  if (core.getBooleanFromEnv('OTEL_SDK_DISABLED')) return { metricsUrl: null, stop: async () => {} };
+  const { env, host, port, onError } = options;
+  if (env.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true')
+    return { metricsUrl: null, loaded: Promise.resolve(), stop: async () => {} };
 
-  const producer = freshMetrics(options.metrics, options.beforeScrape, onError);
-  const prometheus =
-    port === 'off'
-      ? undefined
-      : new PrometheusExporter({ preventServerStart: true, metricProducers: [producer] });
-  const pushing = await pushReaders(producer, onError);
-
-  const restoreErrors = reportErrors(onError);
-  const node = new NodeSDK(
-    configuration(options, prometheus === undefined ? pushing : [prometheus, ...pushing]),
-  );
-  node.start();
-
-  async function stop(listener?: MetricsListener): Promise<void> {
-    await listener?.stop();
-    const finished = await withinMs(node.shutdown().catch(onError), SHUTDOWN_MS);
-    if (!finished) onError(new Error(`The telemetry exporters did not finish within ${SHUTDOWN_MS} ms.`));
-    for (const registry of [globalMetrics, trace, context, propagation]) registry.disable();
-    restoreErrors();
-  }
-
-  if (prometheus === undefined || port === 'off') return { metricsUrl: null, stop };
-  try {
-    const listener = await listenForScrapes({ host, port, page: () => scrape(prometheus, onError), onError });
-    return { metricsUrl: listener.url, stop: () => stop(listener) };
-  } catch (error) {
-    // StartError: the node does not start, and so nothing of it may go on.
-    await stop();
-    throw error;
-  }
-}
-
-async function scrape(reader: PrometheusExporter, onError: (error: unknown) => void): Promise<string> {
-  const { resourceMetrics, errors } = await reader.collect();
-  for (const error of errors) onError(error);
-  await resourceMetrics.resource.waitForAsyncAttributes?.();
-  return prometheusPage(resourceMetrics);
-}
-
-function configuration(options: TelemetryOptions, metricReaders: sdk.IMetricReader[]) {
-  // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are read by the SDK's detector, and win over these.
-  const resource = resources.defaultResource().merge(
-    resources.resourceFromAttributes({
-      'service.name': 'hearth',
-      'service.version': options.version,
-      'service.instance.id': options.instanceId,
-      'host.name': hostname(),
-    }),
-  );
-  // The SDK's own choice adds the command line, which need not be on a page that anybody on the network may read.
-  const chosen = core.getStringFromEnv('OTEL_NODE_RESOURCE_DETECTORS') !== undefined;
+  let collector: Promise<Collector> | null = null;
+  const load = () => {
+    collector ??= loadCollector(options);
+    return collector;
+  };
+  const page = async () => {
+    const { collect, page } = await load();
+    return page(await collect());
+  };
+  // First, so that a port that cannot be had leaves nothing to be stopped.
+  const listener = port === 'off' ? null : await listenForScrapes({ host, port, page, onError });
+  const loaded = load();
+  loaded.catch(() => {}); // whoever waits for it hears of the failure
   return {
-    resource,
-    metricReaders,
-    ...(chosen ? {} : { resourceDetectors: [resources.envDetector, resources.hostDetector] }),
-    // An empty list keeps the SDK from its default, which is OTLP to localhost.
-    ...(askedExporters('TRACES').length === 0 ? { spanProcessors: [] } : {}),
-    ...(askedExporters('LOGS').length === 0 ? { logRecordProcessors: [] } : {}),
+    metricsUrl: listener?.url ?? null,
+    loaded,
+    async stop() {
+      await listener?.stop();
+      // A failure to load is for whoever waits for it to report.
+      await loaded.then(
+        (collector) => collector.stop(),
+        () => {},
+      );
+    },
   };
 }
 
-/** Sends the SDK's own errors to `onError`; a logger that OTEL_LOG_LEVEL asks for replaces the diagnostic part. */
-function reportErrors(onError: (error: unknown) => void): () => void {
-  const ignore = () => {};
-  const error = (message: string, ...rest: unknown[]) =>
-    onError(new Error([message, ...rest].map(String).join(' ')));
-  diag.setLogger(
-    { error, warn: ignore, info: ignore, debug: ignore, verbose: ignore },
-    { logLevel: DiagLogLevel.ERROR, suppressOverrideMessage: true },
+/** The SDK takes longer to load than the rest of a node, and does nothing that anybody sees unless a variable asks for it. */
+async function loadCollector(options: TelemetryOptions): Promise<Collector> {
+  const producer = freshMetrics(options.metrics, options.beforeScrape, options.onError);
+  const asked = Object.entries(options.env).some(
+    ([name, value]) => name.startsWith('OTEL_') && value !== undefined && value !== '',
   );
-  core.setGlobalErrorHandler(onError);
-  return () => {
-    diag.disable();
-    core.setGlobalErrorHandler(core.loggingErrorHandler());
-  };
+  return asked
+    ? (await import('./sdk.js')).startSdk(options, producer)
+    : (await import('./plain.js')).startPlain(options, producer);
 }

@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { type ErrorCode, messageOf, StartError } from '../errors.js';
-import { PAGE_TYPE } from './prometheus_page.js';
 
 const PATH = '/metrics';
+/** Source: Prometheus, "Exposition formats", text format. */
+const PAGE_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 /** A handful of Prometheus servers need one each. */
 const MAX_CONNECTIONS = 64;
 /** How long stop() lets a page that is being sent go on, in ms. */

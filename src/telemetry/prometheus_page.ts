@@ -1,9 +1,6 @@
 /** OpenTelemetry data as a Prometheus page, with the names that OpenTelemetry's rules for Prometheus give it. */
 import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { metrics as sdk } from '@opentelemetry/sdk-node';
-
-/** Source: Prometheus, "Exposition formats", text format. */
-export const PAGE_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+import * as sdk from '@opentelemetry/sdk-metrics';
 
 /** UCUM units of Hearth and of the conventions, in Prometheus' words; what stands in braces is no unit. */
 const UNIT_WORDS: Readonly<Record<string, string>> = {

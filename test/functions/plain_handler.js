@@ -1,5 +1,4 @@
 // The Fluxbase style: a handler that is not exported, a plain object in, a plain object out.
-// biome-ignore lint/correctness/noUnusedVariables: what is not exported is the point
 async function handler(request) {
   return { status: 201, headers: { 'x-style': 'plain' }, body: JSON.stringify(request) };
 }

@@ -1,5 +1,5 @@
 /** How a node starts: what it refuses, in one line and with exit status 2, and what it says and leaves when it works. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -29,6 +29,15 @@ afterAll(async () => {
 
 function newDataDir(): string {
   return join(dir, `data-${++fresh}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
 }
 
 /** One line on standard error, which names what is wrong; nothing else, and nothing left. */
@@ -190,6 +199,24 @@ describe('a node that starts', () => {
       }
     } finally {
       await node.remove();
+    }
+  });
+
+  it('has its credentials written and its API there when /readyz first answers 200', async () => {
+    const dataDir = newDataDir();
+    const port = await freePort();
+    const starting = startNode({ HEARTH_PORT: String(port) }, { dataDir });
+    const status = (path: string, headers = {}) =>
+      fetch(`http://127.0.0.1:${port}${path}`, { headers }).then(
+        (answer) => answer.status,
+        () => 0, // nobody listens yet
+      );
+    try {
+      await until(async () => (await status('/readyz')) === 200, 50_000);
+      const { service_key } = JSON.parse(readFileSync(join(dataDir, 'credentials.json'), 'utf8'));
+      expect(await status('/api/v1/functions', { 'x-service-key': service_key })).toBe(200);
+    } finally {
+      await (await starting).remove();
     }
   });
 

@@ -1,10 +1,12 @@
 /** The executions that this process is serving: which one a line of log or a promise belongs to, and its CPU time. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { round } from './intrinsics.ts';
 
 export interface Execution {
   readonly id: string;
   /** Bytes of log so far. */
   logBytes: number;
+  logLines: number;
   logged: boolean;
   /** Promises that `waitUntil` holds. */
   waiting: number;
@@ -16,6 +18,8 @@ export interface Execution {
 
 export interface Executions {
   current(): Execution | undefined;
+  /** How many calls came at once, those that follow now. */
+  arrive(calls: number): void;
   begin(id: string, request: Request): Execution;
   run<A extends unknown[], T>(execution: Execution, task: (...args: A) => T, ...args: A): T;
   /** The call no longer counts as running; returns its CPU time in µs. */
@@ -29,6 +33,7 @@ export function createExecutions(): Executions {
   const dateNow = Date.now;
   let readAt = 0;
   let running = 0;
+  let crowded = false;
   let lastReading = 0;
   // Processor sharing: the process's CPU time since the last change, split evenly among the calls that ran meanwhile.
   // Each call's share is the difference of this sum between its end and its start.
@@ -37,7 +42,7 @@ export function createExecutions(): Executions {
   function settle() {
     // Reading the clock costs more than a short call. Under load its calls share what was read within the same ms.
     const now = dateNow();
-    if (running > 1 && now === readAt) return;
+    if ((running > 1 || crowded) && now === readAt) return;
     readAt = now;
     const usage = cpuUsage();
     const reading = usage.user + usage.system;
@@ -47,16 +52,28 @@ export function createExecutions(): Executions {
 
   return {
     current: () => storage.getStore(),
+    arrive(calls) {
+      crowded = calls > 1;
+    },
     begin(id, request) {
       settle();
       running++;
-      return { id, logBytes: 0, logged: false, waiting: 0, answered: false, cpuAtStart: share, request };
+      return {
+        id,
+        logBytes: 0,
+        logLines: 0,
+        logged: false,
+        waiting: 0,
+        answered: false,
+        cpuAtStart: share,
+        request,
+      };
     },
     run: (execution, task, ...args) => storage.run(execution, task, ...args),
     finish(execution) {
       settle();
       running--;
-      return Math.round(share - execution.cpuAtStart);
+      return round(share - execution.cpuAtStart);
     },
   };
 }

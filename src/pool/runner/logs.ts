@@ -1,10 +1,16 @@
 /** `console.*` of the function: each line goes to the execution that wrote it. */
-import type { LogLevel, LogLine } from '../messages.ts';
+import type { LogLevel } from '../messages.ts';
 import type { Control } from './control.ts';
 import type { Executions } from './execution.ts';
+import { slice } from './intrinsics.ts';
 
 /** Bytes of log that one execution may write (the contract's cut). */
 const MAX_LOG_BYTES = 64 * 1024;
+/** Lines of log that one execution may write. */
+const MAX_LOG_LINES = 2_000;
+/** Lines outside of any execution are for who watches: so many bytes in so many ms. */
+const MAX_LOOSE_BYTES = 64 * 1024;
+const LOOSE_WINDOW_MS = 5_000;
 
 export interface Logs {
   write(level: LogLevel, text: string): void;
@@ -13,20 +19,33 @@ export interface Logs {
 export function captureConsole(control: Control, executions: Executions): Logs {
   const now = Date.now;
 
+  let looseSince = 0;
+  let looseBytes = 0;
+
   function write(level: LogLevel, text: string) {
     const execution = executions.current();
-    if (execution === undefined) {
-      control.send({ t: 'log', id: null, lines: [[now(), level, text.slice(0, MAX_LOG_BYTES)]] });
-      return;
-    }
-    if (execution.logBytes > MAX_LOG_BYTES) return;
+    if (execution === undefined) return writeLoose(level, text);
+    if (execution.logBytes > MAX_LOG_BYTES || execution.logLines >= MAX_LOG_LINES) return;
     execution.logged = true;
     execution.logBytes += text.length + 1;
-    const line: LogLine =
-      execution.logBytes > MAX_LOG_BYTES
-        ? [now(), level, `${text.slice(0, MAX_LOG_BYTES)} … [logs cut at 64 KiB]`]
-        : [now(), level, text];
-    control.send({ t: 'log', id: execution.id, lines: [line] });
+    execution.logLines++;
+    let kept = text;
+    if (execution.logBytes > MAX_LOG_BYTES) kept = `${slice(text, 0, MAX_LOG_BYTES)} … [logs cut at 64 KiB]`;
+    else if (execution.logLines === MAX_LOG_LINES) kept = `${text} … [logs cut at ${MAX_LOG_LINES} lines]`;
+    control.send({ t: 'log', id: execution.id, lines: [[now(), level, kept]] });
+  }
+
+  function writeLoose(level: LogLevel, text: string) {
+    const time = now();
+    if (time - looseSince > LOOSE_WINDOW_MS) {
+      looseSince = time;
+      looseBytes = 0;
+    }
+    if (looseBytes > MAX_LOOSE_BYTES) return;
+    looseBytes += text.length + 1;
+    const cut = looseBytes > MAX_LOOSE_BYTES;
+    const kept = cut ? `${slice(text, 0, MAX_LOOSE_BYTES)} … [too much outside of executions]` : text;
+    control.send({ t: 'log', id: null, lines: [[time, level, kept]] });
   }
 
   // Deno's own Console does the formatting, with a printer of ours; it tells levels 0 (debug) to 3 (error).

@@ -2,18 +2,23 @@
  * The program inside each Deno process: it starts blank, becomes one version of one function when the supervisor
  * claims it, and then serves calls that routers send over its Unix socket.
  *
- * Arguments: the path to listen on, the path of the control socket, the process's DENO_DIR, its scratch folder.
+ * Arguments: the paths to listen on, for HTTP and for frames, that of the progress file, that of the control socket, the
+ * process's DENO_DIR, its scratch folder.
  */
 
-import type { Claim, Thrown, ToRunner } from '../messages.ts';
-import { BadAnswer, toResponse, withHeader } from './answer.ts';
+import type { Claim, ToRunner } from '../messages.ts';
+import { BadAnswer } from './answer.ts';
+import { createCalls } from './calls.ts';
 import { type ModuleCache, openModuleCache } from './code_cache.ts';
 import { openControl } from './control.ts';
-import { createExecutions, type Execution } from './execution.ts';
-import { CallContext, captureServe, findHandler, type Handler } from './handler.ts';
+import { describe } from './describe.ts';
+import { createExecutions } from './execution.ts';
+import { listenForFrames } from './frames.ts';
+import { captureServe, findHandler } from './handler.ts';
 import { captureConsole } from './logs.ts';
 
-const [listenPath = '', controlPath = '', denoDir = '', scratch = ''] = Deno.args;
+const [listenPath = '', framesPath = '', progressPath = '', controlPath = '', denoDir = '', scratch = ''] =
+  Deno.args;
 for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
 
 const control = await openControl(controlPath);
@@ -21,16 +26,12 @@ const executions = createExecutions();
 const serve = Deno.serve;
 const served = captureServe();
 
-let handler: Handler | undefined;
-let claimed: Claim | undefined;
 let holds = 0;
-/** Marks our own header on answers: known to the router, and not to the function. */
-let mark = '';
-const OwnResponse = Response;
-const { stringify } = JSON;
 
-serve({ path: listenPath, onListen: () => {}, onError: unanswerable }, answer);
 const logs = captureConsole(control, executions);
+const calls = createCalls({ control, executions, logs, waitUntil });
+serve({ path: listenPath, onListen: () => {}, onError: calls.unanswerable }, calls.answer);
+void listenForFrames(framesPath, progressPath, calls.frames);
 offerPlatform();
 control.send({ t: 'ready' });
 const ahead = prepareAhead();
@@ -58,15 +59,12 @@ function onMessage(message: ToRunner) {
 async function prepareAhead() {
   await import('data:text/javascript,export default 0');
   Deno.permissions.querySync({ name: 'net' });
-  withHeader(toResponse(''), 'x-hearth', '');
   return { sqlite: await import('node:sqlite') };
 }
 
 /** Environment, module, permissions: after this the process belongs to the function. */
 async function specialise(claim: Claim) {
   const start = performance.now();
-  claimed = claim;
-  mark = claim.token;
   let cache: ModuleCache | null = null;
   if (claim.v8 !== null || claim.harvest) cache = openModuleCache((await ahead).sqlite, denoDir, claim.entry);
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
@@ -77,12 +75,13 @@ async function specialise(claim: Claim) {
   const ready = performance.now();
   try {
     const module = await import(claim.entry);
-    handler = findHandler(module, served());
+    const handler = findHandler(module, served());
     if (handler === undefined) {
       throw new BadAnswer(
         'the module has no handler: export default a function, export handler, or call Deno.serve',
       );
     }
+    calls.open(claim, handler);
   } catch (thrown) {
     control.send({ t: 'failed', error: describe(thrown) });
     return;
@@ -181,73 +180,4 @@ function waitUntil(promise: unknown) {
     if (execution.answered && execution.waiting === 0)
       control.send({ t: 'end', id: execution.id, cpuUs: -1 });
   });
-}
-
-/**
- * One call. A request without an execution's id is a router opening its connection ahead of the first call.
- * A handler that answers at once is answered at once: each promise on this path costs more than all else here.
- */
-function answer(request: Request, info: Deno.ServeHandlerInfo): Response | Promise<Response> {
-  const id = request.headers.get('x-execution-id');
-  if (id === null || handler === undefined) return new Response(null, { status: 204 });
-  const execution = executions.begin(id, request);
-  try {
-    const context = new CallContext(request, id, claimed, waitUntil);
-    const value = executions.run(execution, handler, request, context, info);
-    if (value instanceof Promise) return settle(execution, value);
-    return finish(execution, toResponse(value), '');
-  } catch (thrown) {
-    return fail(execution, thrown);
-  }
-}
-
-async function settle(execution: Execution, promise: Promise<unknown>): Promise<Response> {
-  try {
-    return finish(execution, toResponse(await promise), '');
-  } catch (thrown) {
-    return fail(execution, thrown);
-  }
-}
-
-function fail(execution: Execution, thrown: unknown): Response {
-  return finish(execution, executions.run(execution, errorAnswer, thrown), 'e');
-}
-
-/** Tells the router the CPU time, and whether more about this execution comes over the control channel. */
-function finish(execution: Execution, response: Response, failed: 'e' | ''): Response {
-  const cpuUs = executions.finish(execution);
-  execution.answered = true;
-  const more = execution.logged || execution.waiting > 0;
-  if (more && execution.waiting === 0) control.send({ t: 'end', id: execution.id, cpuUs });
-  return withHeader(response, 'x-hearth', `${mark}${failed || (more ? 'm' : 'd')}${cpuUs}`);
-}
-
-/** What Deno itself could not answer with: a defect of the function's Response. */
-function unanswerable(thrown: unknown): Response {
-  return withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`);
-}
-
-function errorAnswer(thrown: unknown): Response {
-  const error = describe(thrown);
-  logs.write('error', error.stack ?? `${error.name}: ${error.message}`);
-  return new OwnResponse(stringify(error), { status: 500 });
-}
-
-function describe(thrown: unknown): Thrown {
-  try {
-    if (thrown instanceof Error) {
-      return {
-        name: String(thrown.name),
-        message: String(thrown.message),
-        stack: thrown.stack ? String(thrown.stack) : null,
-      };
-    }
-    return {
-      name: 'thrown',
-      message: typeof thrown === 'string' ? thrown : Deno.inspect(thrown),
-      stack: null,
-    };
-  } catch {
-    return { name: 'thrown', message: 'a value that cannot be shown', stack: null };
-  }
 }

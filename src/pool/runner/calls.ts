@@ -1,0 +1,232 @@
+/**
+ * Calls of the function, as they come: in frames, or as HTTP requests. A handler that answers at once is answered at
+ * once: each promise on this path costs more than all else here.
+ */
+import { FrameKind, MAX_FRAMED_ANSWER } from '../frames.ts';
+import type { Claim } from '../messages.ts';
+import { toResponse, withHeader } from './answer.ts';
+import type { Control } from './control.ts';
+import { describe } from './describe.ts';
+import type { Execution, Executions } from './execution.ts';
+import { asRequest, FramedRequest } from './framed_request.ts';
+import type { Channel, ChannelEvents } from './frames.ts';
+import { CallContext, type Handler } from './handler.ts';
+import { headersGet, OwnResponse, slice, split, startsWith, stringify, Table } from './intrinsics.ts';
+import type { Logs } from './logs.ts';
+import { headOf, readStatic, type StaticAnswer } from './static_answer.ts';
+
+export interface CallsOptions {
+  control: Control;
+  executions: Executions;
+  logs: Logs;
+  waitUntil(promise: unknown): void;
+}
+
+export interface Calls {
+  /** From now on calls go to this handler. */
+  open(claim: Claim, handler: Handler): void;
+  /** For `Deno.serve`. */
+  answer(request: Request, info: Deno.ServeHandlerInfo): Response | Promise<Response>;
+  /** For `Deno.serve`: what Deno itself could not answer with, a defect of the function's Response. */
+  unanswerable(thrown: unknown): Response;
+  frames: ChannelEvents;
+}
+
+/** Where a frame's answer goes. */
+interface Origin {
+  readonly channel: Channel;
+  readonly call: number;
+  readonly request: FramedRequest;
+}
+
+export function createCalls({ control, executions, logs, waitUntil }: CallsOptions): Calls {
+  let handler: Handler | undefined;
+  let claim: Claim | undefined;
+  /** Marks our own header on answers over HTTP: known to the router, and not to the function. */
+  let mark = '';
+  /** Answers that a router is to fetch over HTTP, by their ticket. */
+  const held = new Table<string, { response: Response; origin: Origin }>();
+  /** Framed calls that are not answered yet. */
+  const open = new Table<Channel, Table<number, Origin>>();
+  let tickets = 0;
+
+  function onCall(channel: Channel, call: number, head: string, body: Uint8Array<ArrayBuffer> | null) {
+    if (handler === undefined) return;
+    const lines = split(head, '\n');
+    const framed = new FramedRequest(lines, body);
+    const request = asRequest(framed);
+    const execution = executions.begin(lines[2] as string, request);
+    const context = new CallContext(request, execution.id, claim, waitUntil);
+    let response: Response;
+    try {
+      const value = executions.run(execution, handler, request, context, infoOf(framed));
+      if (value instanceof Promise) {
+        const origin = { channel, call, request: framed };
+        openOf(channel).set(call, origin);
+        void settleFramed(origin, execution, value);
+        return;
+      }
+      response = toResponse(value);
+    } catch (thrown) {
+      return fail({ channel, call, request: framed }, execution, thrown);
+    }
+    reply({ channel, call, request: framed }, execution, response);
+  }
+
+  async function settleFramed(origin: Origin, execution: Execution, promise: Promise<unknown>) {
+    let response: Response;
+    try {
+      response = toResponse(await promise);
+    } catch (thrown) {
+      return fail(origin, execution, thrown);
+    }
+    reply(origin, execution, response);
+  }
+
+  function fail({ channel, call, request }: Origin, execution: Execution, thrown: unknown) {
+    const text = executions.run(execution, errorText, thrown);
+    const cpuUs = executions.finish(execution);
+    close(execution, cpuUs);
+    openOf(channel).delete(call);
+    FramedRequest.finish(request);
+    channel.answer(call, FrameKind.Failed, cpuUs, 500, '', text);
+  }
+
+  function reply(origin: Origin, execution: Execution, response: Response) {
+    const { channel, call, request } = origin;
+    let found: StaticAnswer | null;
+    try {
+      found = readStatic(response);
+      if (found === null) headOf(response);
+    } catch (thrown) {
+      return fail(origin, execution, thrown);
+    }
+    const cpuUs = executions.finish(execution);
+    const more = close(execution, cpuUs);
+    if (found !== null && (found.body === null || found.body.length <= MAX_FRAMED_ANSWER)) {
+      openOf(channel).delete(call);
+      FramedRequest.finish(request);
+      const kind = more ? FrameKind.More : FrameKind.Done;
+      channel.answer(call, kind, cpuUs, found.status, found.head, found.body);
+      return;
+    }
+    const ticket = `${++tickets}`;
+    openOf(channel).set(call, origin);
+    held.set(ticket, {
+      response: withHeader(response, 'x-hearth', `${mark}${more ? 'm' : 'd'}${cpuUs}`),
+      origin,
+    });
+    channel.answer(call, FrameKind.Take, cpuUs, 200, ticket, null);
+  }
+
+  /** Whether more about the execution comes over the control channel. */
+  function close(execution: Execution, cpuUs: number): boolean {
+    execution.answered = true;
+    const more = execution.logged || execution.waiting > 0;
+    if (more && execution.waiting === 0) control.send({ t: 'end', id: execution.id, cpuUs });
+    return more;
+  }
+
+  function openOf(channel: Channel): Table<number, Origin> {
+    let calls = open.get(channel);
+    if (calls === undefined) {
+      calls = new Table();
+      open.set(channel, calls);
+    }
+    return calls;
+  }
+
+  function onAbort(channel: Channel, call: number) {
+    const origin = open.get(channel)?.get(call);
+    if (origin === undefined) return;
+    openOf(channel).delete(call);
+    FramedRequest.abort(origin.request);
+  }
+
+  function onClosed(channel: Channel) {
+    open.get(channel)?.forEach(({ request }) => {
+      FramedRequest.abort(request);
+    });
+    open.delete(channel);
+  }
+
+  /** One over HTTP: a call, or a router that comes for the answer to one. */
+  function answer(request: Request, info: Deno.ServeHandlerInfo): Response | Promise<Response> {
+    const id = headersGet(request.headers, 'x-execution-id');
+    if (id === null) return take(request);
+    if (handler === undefined) return new OwnResponse(null, { status: 204 });
+    const execution = executions.begin(id, request);
+    try {
+      const context = new CallContext(request, id, claim, waitUntil);
+      const value = executions.run(execution, handler, request, context, info);
+      if (value instanceof Promise) return settle(execution, value);
+      return finish(execution, sendable(value), '');
+    } catch (thrown) {
+      return finish(execution, executions.run(execution, errorAnswer, thrown), 'e');
+    }
+  }
+
+  async function settle(execution: Execution, promise: Promise<unknown>): Promise<Response> {
+    try {
+      return finish(execution, sendable(await promise), '');
+    } catch (thrown) {
+      return finish(execution, executions.run(execution, errorAnswer, thrown), 'e');
+    }
+  }
+
+  /** Tells the router the CPU time, and whether more about this execution comes over the control channel. */
+  function finish(execution: Execution, response: Response, failed: 'e' | ''): Response {
+    const cpuUs = executions.finish(execution);
+    const more = close(execution, cpuUs);
+    return withHeader(response, 'x-hearth', `${mark}${failed || (more ? 'm' : 'd')}${cpuUs}`);
+  }
+
+  function take(request: Request): Response {
+    const ticket = headersGet(request.headers, 'x-hearth-take');
+    if (ticket === null || mark === '' || !startsWith(ticket, mark))
+      return new OwnResponse(null, { status: 204 });
+    const found = held.get(slice(ticket, mark.length));
+    if (found === undefined) return new OwnResponse(null, { status: 410 });
+    held.delete(slice(ticket, mark.length));
+    const { channel, call, request: framed } = found.origin;
+    openOf(channel).delete(call);
+    request.signal.addEventListener('abort', () => FramedRequest.abort(framed));
+    return found.response;
+  }
+
+  function errorText(thrown: unknown): string {
+    const error = describe(thrown);
+    logs.write('error', error.stack ?? `${error.name}: ${error.message}`);
+    return stringify(error);
+  }
+
+  function errorAnswer(thrown: unknown): Response {
+    return new OwnResponse(errorText(thrown), { status: 500 });
+  }
+
+  return {
+    open(ours, found) {
+      claim = ours;
+      mark = ours.token;
+      handler = found;
+    },
+    answer,
+    unanswerable: (thrown) => withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`),
+    frames: { onArrival: executions.arrive, onCall, onAbort, onClosed },
+  };
+}
+
+function sendable(value: unknown): Response {
+  const response = toResponse(value);
+  headOf(response);
+  return response;
+}
+
+function infoOf(request: FramedRequest): Deno.ServeHandlerInfo {
+  return {
+    remoteAddr: { transport: 'tcp', hostname: '', port: 0 },
+    get completed() {
+      return FramedRequest.completed(request);
+    },
+  } as Deno.ServeHandlerInfo;
+}

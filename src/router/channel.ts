@@ -1,0 +1,184 @@
+/**
+ * One router's connection to a process for calls in frames (pool/frames.ts): many at once, and what one turn of the event
+ * loop brings is written together, because waking the other side costs more than all else.
+ */
+import { closeSync, open, readSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import {
+  ANSWER_PREFIX,
+  FrameKind,
+  MAX_ANSWER_FRAME,
+  MAX_REQUEST_FRAME,
+  PROGRESS_PLACES,
+  type ProcessAddress,
+  REQUEST_PREFIX,
+} from '../supervisor/protocol.js';
+
+/** What becomes of a call. One of these is called, once. */
+export interface FrameHandler {
+  /** `headers`: name, value, name, value …, as the function gave them: unchecked. */
+  onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void;
+  /** The process ended. `unseen`: for certain before the function saw the call. */
+  onLost(unseen: boolean): void;
+}
+
+/** How a frame begins: its length, kind and call, then the length of the head. */
+const word = (value: number) =>
+  String.fromCharCode((value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
+const CALL = String.fromCharCode(FrameKind.Call);
+const ABORT = String.fromCharCode(FrameKind.Abort);
+const HELLO = `${word(5)}${String.fromCharCode(FrameKind.Hello)}${word(0)}`;
+const EMPTY: string[] = [];
+
+/** Whether a head and a body, in Latin-1 characters, fit into a frame. */
+export function fitsFrame(head: string, bodyLength: number): boolean {
+  return REQUEST_PREFIX + head.length + bodyLength <= MAX_REQUEST_FRAME;
+}
+
+export class Channel {
+  private readonly socket: Socket;
+  private readonly calls = new Map<number, FrameHandler>();
+  private last = 0;
+  /** What the next flush writes, in Latin-1. */
+  private batch = '';
+  /** The last call that was handed to the socket. */
+  private written = 0;
+  private scheduled = false;
+  private rest: Buffer | null = null;
+  private connected = false;
+  private progress: number | null = null;
+  private place = -1;
+  usable = true;
+
+  constructor(sockets: ProcessAddress['sockets']) {
+    this.socket = connect(sockets.frames);
+    this.socket.on('connect', () => {
+      this.connected = true;
+    });
+    this.socket.on('data', (chunk: Buffer) => this.read(chunk));
+    this.socket.on('error', () => {}); // 'close' follows
+    this.socket.on('close', () => this.end());
+    open(sockets.progress, 'r', (error, file) => {
+      if (error !== null) return; // every call that was written then counts as seen
+      if (this.usable) this.progress = file;
+      else closeSync(file);
+    });
+    this.batch = HELLO;
+    this.schedule();
+  }
+
+  /** `head`: see pool/frames.ts; `body` in Latin-1. Returns the call's number, to abort it by. */
+  send(head: string, body: string, handler: FrameHandler): number {
+    const call = ++this.last;
+    if (!this.usable) {
+      queueMicrotask(() => handler.onLost(true));
+      return call;
+    }
+    this.calls.set(call, handler);
+    const length = REQUEST_PREFIX - 4 + head.length + body.length;
+    this.batch += `${word(length)}${CALL}${word(call)}${word(head.length)}${head}${body}`;
+    this.schedule();
+    return call;
+  }
+
+  /** The caller is gone: the function's `request.signal` says so, and its answer goes nowhere. */
+  abort(call: number): void {
+    if (!this.calls.delete(call) || !this.usable) return;
+    this.batch += `${word(5)}${ABORT}${word(call)}`;
+    this.schedule();
+  }
+
+  /** Calls that are there, and that the function has not seen. */
+  unseen(): number {
+    const seen = this.lastSeen();
+    let calls = 0;
+    for (const call of this.calls.keys()) if (call > seen) calls++;
+    return calls;
+  }
+
+  destroy(): void {
+    this.usable = false;
+    this.socket.destroy();
+  }
+
+  private schedule() {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(() => this.flush());
+  }
+
+  private flush(): void {
+    this.scheduled = false;
+    if (!this.usable) return;
+    this.written = this.last;
+    this.socket.write(this.batch, 'latin1');
+    this.batch = '';
+  }
+
+  private read(chunk: Buffer): void {
+    let bytes = chunk;
+    if (this.rest !== null) {
+      bytes = Buffer.concat([this.rest, chunk]);
+      this.rest = null;
+    }
+    let at = 0;
+    while (bytes.length - at >= 4) {
+      const end = at + 4 + bytes.readUInt32BE(at);
+      if (end - at > MAX_ANSWER_FRAME || end - at < ANSWER_PREFIX) return this.destroy();
+      if (end > bytes.length) break;
+      this.deliver(bytes, at, end);
+      if (!this.usable) return;
+      at = end;
+    }
+    if (at < bytes.length) this.rest = at === 0 ? bytes : bytes.subarray(at);
+  }
+
+  private deliver(bytes: Buffer, at: number, end: number): void {
+    const kind = bytes[at + 4] ?? 0;
+    if (kind === FrameKind.Hello) {
+      this.place = bytes.readUInt32BE(at + 9);
+      return;
+    }
+    const call = bytes.readUInt32BE(at + 5);
+    const handler = this.calls.get(call);
+    if (handler === undefined) return; // aborted
+    this.calls.delete(call);
+    const headEnd = at + ANSWER_PREFIX + bytes.readUInt32BE(at + 15);
+    if (headEnd > end) return this.fail(handler);
+    const head = bytes.toString('latin1', at + ANSWER_PREFIX, headEnd);
+    handler.onAnswer(
+      kind,
+      bytes.readUInt32BE(at + 9),
+      bytes.readUInt16BE(at + 13),
+      head === '' ? EMPTY : head.split('\n'),
+      bytes.subarray(headEnd, end),
+    );
+  }
+
+  private fail(handler: FrameHandler): void {
+    this.destroy();
+    handler.onLost(false);
+  }
+
+  private end(): void {
+    this.usable = false;
+    const seen = this.connected ? this.lastSeen() : 0;
+    if (this.progress !== null) closeSync(this.progress);
+    this.progress = null;
+    const lost = [...this.calls];
+    this.calls.clear();
+    for (const [call, handler] of lost) handler.onLost(call > seen);
+  }
+
+  /** The last call that the function may have seen. */
+  private lastSeen(): number {
+    if (this.progress === null || this.place < 0 || this.place >= PROGRESS_PLACES) return this.written;
+    const bytes = Buffer.alloc(4);
+    try {
+      if (readSync(this.progress, bytes, 0, 4, 4 * this.place) !== 4) return this.written;
+    } catch {
+      return this.written;
+    }
+    return bytes.readUInt32BE(0);
+  }
+}

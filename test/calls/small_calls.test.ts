@@ -1,0 +1,130 @@
+/** Calls small enough to go to the process in a frame: they look to function and caller as every other call does. */
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { errorOf, executionOf } from '../support/answers.js';
+import { exactRequest } from '../support/exact_request.js';
+import { startNode, type TestNode, until } from '../support/node.js';
+
+let node: TestNode;
+
+beforeAll(async () => {
+  node = await startNode();
+  await node.deployFile('request_faces.ts', { allow_unauthenticated: true });
+  await node.deployFile('deno_serve.ts', { allow_unauthenticated: true });
+});
+afterAll(async () => {
+  await node?.remove();
+});
+
+const path = (face: string) => `/functions/v1/request_faces/${face}`;
+const post = async (face: string, body: string | FormData, headers: Record<string, string> = {}) =>
+  await fetch(node.url + path(face), { method: 'POST', body, headers });
+
+describe('the request that a function is given', () => {
+  it('is a Request', async () => {
+    const answer = await fetch(node.url + path('kind'));
+    expect(await answer.json()).toEqual([true, '[object Request]', true]);
+  });
+
+  it('can be cloned, and its body read once', async () => {
+    const answer = await post('twice', 'a body');
+    expect(await answer.json()).toEqual([false, 'a body', true, 'a body']);
+  });
+
+  it('can be made into another one, body and all', async () => {
+    const answer = await post('again', '{"a":1}', { 'x-given': 'b' });
+    expect(await answer.json()).toEqual(['POST', 'b', { a: 1 }]);
+  });
+
+  it('has its form', async () => {
+    const form = new FormData();
+    form.set('name', 'Ärger');
+    expect(await (await post('form', form)).json()).toEqual([['name', 'Ärger']]);
+  });
+
+  it('has its body as a stream', async () => {
+    expect(await (await post('stream', 'wörter €')).text()).toBe('wörter €');
+  });
+});
+
+describe('what passes', () => {
+  it('is bytes beyond ASCII in headers, as they are, both ways', async () => {
+    const answer = await exactRequest(node.url, {
+      path: path('latin'),
+      headers: { 'x-given': 'caf\u00e9 \u0080' },
+    });
+    expect(answer.header('x-back')).toBe('caf\u00e9 \u0080');
+    expect(answer.body.toString()).toBe('caf\u00e9 \u0080');
+  });
+
+  it('is text and bytes of any size', async () => {
+    expect(await (await fetch(node.url + path('large'))).text()).toBe('ä€🔥'.repeat(40_000));
+    const bytes = new Uint8Array(await (await fetch(node.url + path('large-bytes'))).arrayBuffer());
+    expect([bytes.length, bytes.every((byte) => byte === 7)]).toEqual([300_000, true]);
+  });
+
+  it('is what a function has looked at before it answered with it', async () => {
+    expect(await (await fetch(node.url + path('peeked'))).text()).toBe('looked at');
+  });
+
+  it('is framed by the platform, whatever the function says of its length', async () => {
+    const answer = await exactRequest(node.url, { path: path('lies') });
+    expect([answer.body.toString(), answer.header('transfer-encoding')]).toEqual(['12345', undefined]);
+  });
+
+  it.each([
+    ['a header that HTTP does not allow', 'control-character'],
+    ['a body that was read before', 'used'],
+  ])('is not %s: that is the function’s error', async (_, face) => {
+    const answer = await fetch(node.url + path(face));
+    expect(await errorOf(answer)).toMatchObject({ status: 500, code: 'FUNCTION_ERROR' });
+    expect(await executionOf(node, answer)).toMatchObject({ status: 'error', status_code: 500 });
+    expect((await fetch(node.url + path('kind'))).status).toBe(200);
+  });
+});
+
+describe('a small body that does not come', () => {
+  it('holds no slot', async () => {
+    await node.deployFile('request_faces.ts', { max_concurrency: 1, max_instances: 1 }, 'one_at_a_time');
+    const slow = connect(Number(new URL(node.url).port), '127.0.0.1');
+    slow.on('error', () => {});
+    let answer = '';
+    slow.on('data', (chunk) => {
+      answer += String(chunk);
+    });
+    slow.write(
+      `POST /functions/v1/one_at_a_time/stream HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${node.anon_key}\r\ncontent-length: 4\r\n\r\nab`,
+    );
+    for (let call = 0; call < 3; call++) {
+      const other = await node.call('one_at_a_time/kind');
+      expect([other.status, await other.json()]).toEqual([200, [true, '[object Request]', true]]);
+    }
+    slow.write('cd');
+    await until(
+      () => answer.endsWith('abcd'),
+      10_000,
+      () => answer,
+    );
+    slow.destroy();
+  });
+
+  it('is refused when the function’s time is up', async () => {
+    await node.deployFile('request_faces.ts', { timeout_seconds: 1 }, 'impatient');
+    const slow = connect(Number(new URL(node.url).port), '127.0.0.1');
+    slow.on('error', () => {});
+    let answer = '';
+    slow.on('data', (chunk) => {
+      answer += String(chunk);
+    });
+    slow.write(
+      `POST /functions/v1/impatient/stream HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${node.anon_key}\r\ncontent-length: 4\r\n\r\nab`,
+    );
+    await until(
+      () => answer.includes('INVALID_REQUEST'),
+      10_000,
+      () => answer,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    slow.destroy();
+  });
+});
