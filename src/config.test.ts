@@ -31,6 +31,26 @@ describe('settings', () => {
     });
   });
 
+  it('keep functions from private addresses unless only this machine reaches the node', () => {
+    expect(readConfig({})).toMatchObject({ egressDeny: [], egressIpv6: false });
+    expect(readConfig({ HEARTH_HOST: '0.0.0.0' })).toMatchObject({
+      egressDeny: ['private'],
+      egressIpv6: false,
+    });
+    expect(readConfig({ HEARTH_HOST: '::' })).toMatchObject({ egressDeny: ['private'], egressIpv6: false });
+    // What listens on an IPv6 address alone is reached by that.
+    expect(readConfig({ HEARTH_HOST: '2001:db8::1' })).toMatchObject({
+      egressDeny: ['private'],
+      egressIpv6: true,
+    });
+    expect(readConfig({ HEARTH_HOST: '0.0.0.0', HEARTH_EGRESS_DENY: 'off' }).egressDeny).toEqual([]);
+    expect(readConfig({ HEARTH_EGRESS_DENY: 'private, 203.0.113.0/24,2001:db8::1' }).egressDeny).toEqual([
+      'private',
+      '203.0.113.0/24',
+      '2001:db8::1',
+    ]);
+  });
+
   it.each([
     ['HEARTH_PORT', 'eighty', 'must be a whole number from 0 to 65535'],
     ['HEARTH_PORT', '65536', 'must be a whole number from 0 to 65535'],
@@ -46,6 +66,10 @@ describe('settings', () => {
     ['HEARTH_JWT_SECRET', 'hunter2', 'must have at least 16 characters'],
     ['HEARTH_ADMIN_KEY', 'hunter2', 'must have at least 16 characters'],
     ['HEARTH_SANDBOX', 'docker', 'must be auto, bwrap or permissions'],
+    ['HEARTH_EGRESS_DENY', 'everything', 'must be off, or a list such as private,203.0.113.0/24'],
+    ['HEARTH_EGRESS_DENY', '10.0.0.0/33', 'must be off, or a list'],
+    ['HEARTH_EGRESS_DENY', 'fc00::/7', 'must be off, or a list'],
+    ['HEARTH_EGRESS_IPV6', 'yes', 'must be on or off'],
     ['HEARTH_DRAIN_SECONDS', '5s', 'must be a whole number from 0 to 3600'],
     ['HEARTH_KEEP_ALIVE_SECONDS', '0', 'must be a whole number from 1 to 86400'],
     ['HEARTH_MAX_PROCESSES', '0', 'must be a whole number from 1 to 10000'],

@@ -1,4 +1,5 @@
 /** The settings, read from the environment once, at start, and checked: a wrong one is a `StartError`. */
+import { isIPv4, isIPv6 } from 'node:net';
 import { cpus, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
@@ -27,6 +28,11 @@ const url = (protocols: readonly string[]) =>
     { error: `must be a URL that begins with ${protocols.map((name) => `${name}//`).join(' or ')}` },
   );
 
+/** One of what HEARTH_EGRESS_DENY lists. Deno takes no ranges of IPv6 addresses. */
+const denied = z.union([z.literal('private'), z.ipv4(), z.cidrv4(), z.ipv6()]);
+const EGRESS_DENY =
+  'must be off, or a list such as private,203.0.113.0/24: the word private, addresses, and ranges of IPv4 addresses';
+
 /** Every variable, its check and its default; docs/settings.md says what each means. */
 const Settings = z.object({
   HEARTH_HOST: z.string().min(1).default('127.0.0.1'),
@@ -50,6 +56,12 @@ const Settings = z.object({
   HEARTH_SANDBOX: z
     .enum(['auto', 'bwrap', 'permissions'], { error: 'must be auto, bwrap or permissions' })
     .default('auto'),
+  HEARTH_EGRESS_DENY: z
+    .string()
+    .transform((value) => (value === 'off' ? [] : value.split(',').map((entry) => entry.trim())))
+    .refine((entries) => entries.every((entry) => denied.safeParse(entry).success), { error: EGRESS_DENY })
+    .optional(),
+  HEARTH_EGRESS_IPV6: z.enum(['on', 'off'], { error: 'must be on or off' }).optional(),
   HEARTH_DRAIN_SECONDS: whole(0, 3600).default(300),
   HEARTH_KEEP_ALIVE_SECONDS: whole(1, 86_400).default(600),
   HEARTH_CALL_CPU_SECONDS: whole(1, 3600).optional(),
@@ -77,6 +89,10 @@ export interface Config {
   jwtSecret: string | null;
   adminKey: string | null;
   sandbox: 'auto' | 'bwrap' | 'permissions';
+  /** What functions may not reach besides what is always denied: `private`, addresses, and IPv4 ranges. */
+  egressDeny: string[];
+  /** Whether functions may speak IPv6. */
+  egressIpv6: boolean;
   drainSeconds: number;
   keepAliveMs: number;
   /** Null: a call may use as much CPU as its function's time limit. */
@@ -120,6 +136,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     jwtSecret: settings.HEARTH_JWT_SECRET ?? null,
     adminKey: settings.HEARTH_ADMIN_KEY ?? null,
     sandbox: settings.HEARTH_SANDBOX,
+    egressDeny: settings.HEARTH_EGRESS_DENY ?? (isLoopback(settings.HEARTH_HOST) ? [] : ['private']),
+    egressIpv6: (settings.HEARTH_EGRESS_IPV6 ?? (isSingleIpv6(settings.HEARTH_HOST) ? 'on' : 'off')) === 'on',
     drainSeconds: settings.HEARTH_DRAIN_SECONDS,
     keepAliveMs: settings.HEARTH_KEEP_ALIVE_SECONDS * 1000,
     callCpuMs:
@@ -132,6 +150,16 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     path: env.PATH,
     home: env.HOME,
   };
+}
+
+/** Whether nothing but this machine reaches a listener on `host`. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+/** Functions reach a listener on every address by IPv4, and one on an IPv6 address only by that. */
+function isSingleIpv6(host: string): boolean {
+  return isIPv6(host) && host !== '::';
 }
 
 /** Half of the machine's memory, at 64 MiB for each process. */

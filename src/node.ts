@@ -8,11 +8,14 @@ import { type Config, readConfig } from './config.js';
 import { messageOf, StartError } from './errors.js';
 import { createCodeCache } from './pool/code_cache.js';
 import { findDeno } from './pool/deno_binary.js';
+import { deniedAddresses, type Endpoint, platformHost } from './pool/egress.js';
+import { gatherEgressFacts } from './pool/egress_facts.js';
 import { createPrepare } from './pool/prepare.js';
 import { makeRunDir } from './pool/run_dir.js';
-import { chooseSandbox, findTools } from './pool/sandbox.js';
+import { findTools, type Sandbox } from './pool/sandbox.js';
+import { chooseSandbox } from './pool/sandbox_choice.js';
 import { createStartOutput } from './start_output.js';
-import type { Connection } from './store/connection.js';
+import { type Connection, endpointsOf } from './store/connection.js';
 import { startEmbedded } from './store/embedded.js';
 import { openStore } from './store/main.js';
 import { migrate } from './store/migrate.js';
@@ -53,7 +56,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     const denoPath = findDeno();
     await makeDataDir(config.dataDir);
     const port = await reservePort(config.host, config.port, 'HEARTH_PORT');
-    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+    const url = urlOf(config.host, port);
 
     const metrics = createClusterMetrics();
     let supervisor: Supervisor | null = null;
@@ -76,7 +79,12 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     releasers.push(runDir.remove);
     folders.push(runDir.path);
     const runnerPath = join(dist, 'pool/runner.js');
-    const sandboxing = sandboxFor(config, { denoPath, runnerPath, dir: runDir.path });
+    const sandboxing = sandboxFor(config, {
+      denoPath,
+      runnerPath,
+      runDir: runDir.path,
+      metricsUrl: telemetry.metricsUrl,
+    });
     sandboxing.catch(() => {}); // reported where it is awaited
     const reloading = import('./router/api/reload.js'); // slow to load, and not needed before the database
     reloading.catch(() => {}); // reported where it is awaited
@@ -117,8 +125,6 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     });
     supervisor = await startSupervisor({
       store,
-      denoPath,
-      runnerPath,
       runDir: runDir.path,
       sandbox,
       poolSize: config.poolSize,
@@ -143,7 +149,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         maxResponseBytes: config.maxResponseBytes,
         version,
       },
-      url,
+      url: urlOf(platformHost(config.host, process.platform), port),
       region: config.region,
       anonKey: keys.anon_key,
       onError: warn,
@@ -225,16 +231,27 @@ function warn(problem: unknown): void {
   process.stderr.write(`hearth: ${typeof problem === 'string' ? problem : messageOf(problem)}${cause}\n`);
 }
 
-async function sandboxFor(config: Config, launch: { denoPath: string; runnerPath: string; dir: string }) {
-  const dir = join(launch.dir, 'trial');
-  for (const part of ['code', 'run']) await mkdir(join(dir, part), { recursive: true });
-  const sandbox = await chooseSandbox(config.sandbox, findTools(config.path), { ...launch, dir });
-  if (sandbox === null) {
-    throw new StartError(
-      'HEARTH_SANDBOX asks for bwrap, which does not work here: install bubblewrap, or set it to auto',
-    );
+async function sandboxFor(
+  config: Config,
+  paths: { denoPath: string; runnerPath: string; runDir: string; metricsUrl: string | null },
+): Promise<Sandbox> {
+  const endpoints: Endpoint[] = config.databaseUrl === null ? [] : endpointsOf({ url: config.databaseUrl });
+  if (paths.metricsUrl !== null) {
+    endpoints.push({ host: config.host, port: Number(new URL(paths.metricsUrl).port) });
   }
-  return sandbox;
+  const platform = platformHost(config.host, process.platform);
+  const facts = await gatherEgressFacts({ deny: config.egressDeny, platform, endpoints });
+  return await chooseSandbox({
+    asked: config.sandbox,
+    tools: findTools(config.path),
+    ...paths,
+    denyNet: deniedAddresses(facts),
+    ipv6: config.egressIpv6,
+  });
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 async function makeDataDir(path: string): Promise<void> {

@@ -45,7 +45,7 @@ export function createStartOutput(output: Output, cwd: string): StartOutput {
       for (const { name, error } of facts.failed) lines.push(`  ${bold('Not loaded')}   ${name}: ${error}`);
       if (facts.sandbox.kind === 'permissions') {
         lines.push(
-          `  ${bold('Warning')}      only Deno's permissions separate functions here: run no code that you do not trust`,
+          `  ${bold('Warning')}      only Deno's permissions keep functions in here: run no code that you do not trust (docs/security.md)`,
         );
       }
       const seconds = (facts.tookMs / 1000).toFixed(1);

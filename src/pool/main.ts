@@ -11,8 +11,6 @@ import {
 import type { Sandbox } from './sandbox.js';
 
 export interface PoolOptions {
-  denoPath: string;
-  runnerPath: string;
   runDir: string;
   sandbox: Sandbox;
   /** Blank processes kept ready. */
@@ -71,8 +69,6 @@ export function createPool(options: PoolOptions): Pool {
     const start = performance.now();
     const process = await spawnDeno({
       id: ++lastId,
-      denoPath: options.denoPath,
-      runnerPath: options.runnerPath,
       runDir: options.runDir,
       sandbox: options.sandbox,
       readyTimeoutMs: READY_TIMEOUT_MS,

@@ -1,14 +1,15 @@
 /** One Deno process: spawned blank, claimed for one version of one function, watched until it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
+import { chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
 import type { FromRunner, LogLine, Thrown } from './messages.js';
 import { readOutput } from './output.js';
-import { type LaunchOptions, launchCommand, type Sandbox } from './sandbox.js';
+import { CONTROL_SOCKET, type LaunchOptions, launchCommand, type Sandbox, SOCKET_FILES } from './sandbox.js';
 
 export type ProcessState = 'blank' | 'specialising' | 'live' | 'gone';
 
@@ -85,7 +86,7 @@ export interface DenoProcess {
   kill(reason: KillReason): void;
 }
 
-export interface SpawnOptions extends Omit<LaunchOptions, 'dir'> {
+export interface SpawnOptions extends Omit<LaunchOptions, 'dir' | 'user'> {
   id: number;
   runDir: string;
   sandbox: Sandbox;
@@ -98,10 +99,11 @@ const STDERR_TAIL = 4096;
 /** Spawns a blank process; resolves when it is ready to be claimed. */
 export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   const dir = join(options.runDir, `p${options.id}`);
-  await mkdir(join(dir, 'run', 'deno'), { recursive: true, mode: 0o700 });
-  await mkdir(join(dir, 'run', 'tmp'), { mode: 0o700 });
-  await mkdir(join(dir, 'code'), { mode: 0o700 });
-  const launch = launchCommand(options.sandbox, { ...options, dir });
+  const { sandbox } = options;
+  const user = sandbox.users?.take() ?? null;
+  if (sandbox.users !== null && user === null) throw new Error('every user id for processes is taken');
+  await makeFolders(dir, sandbox, user);
+  const launch = launchCommand(sandbox, { ...options, dir, user });
   const token = randomBytes(9).toString('base64url');
 
   let state: ProcessState = 'blank';
@@ -111,6 +113,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   let stderr = '';
   let pid: number | null = null;
   let pings = 0;
+  let mayReadEnv = false;
   let claimNext: { resolve(value: Specialised): void; reject(error: Error): void } | null = null;
   const pongs = new Map<number, () => void>();
   let ready: () => void = () => {};
@@ -118,14 +121,17 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     ready = resolve;
   });
 
-  const control: ControlChannel = await openControlChannel(join(dir, 'run', 'c.sock'), onMessage);
+  const control: ControlChannel = await openControlChannel(join(dir, 'run', CONTROL_SOCKET), onMessage);
+  if (user !== null) await chown(join(dir, 'run', CONTROL_SOCKET), user, user);
+  const filter = launch.filter === null ? 'ignore' : openSync(launch.filter, 'r');
   const child = spawn(launch.command, launch.args, {
     env: launch.env,
     cwd: dir,
-    stdio: ['ignore', 'pipe', 'pipe', launch.tellsPid ? 'pipe' : 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe', launch.tellsPid ? 'pipe' : 'ignore', filter],
     // Out of the terminal's process group: Ctrl-C is the supervisor's to handle.
     detached: true,
   });
+  if (filter !== 'ignore') closeSync(filter);
   if (!launch.tellsPid) pid = child.pid ?? null;
   else
     readPid(child, (found) => {
@@ -155,6 +161,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       for (const answer of pongs.values()) answer();
       // The folder is ours alone, so a failure to remove it can only mean that it is gone already.
       void rm(dir, { recursive: true, force: true }).catch(() => {});
+      if (user !== null) sandbox.users?.release(user);
       resolve(ending);
     };
     child.once('error', (error) => {
@@ -209,9 +216,9 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     token,
     memoryMb: options.memoryMb,
     sockets: {
-      http: join(dir, 'run', 's.sock'),
-      frames: join(dir, 'run', 'f.sock'),
-      progress: join(dir, 'run', 'progress'),
+      http: join(dir, SOCKET_FILES.http),
+      frames: join(dir, SOCKET_FILES.frames),
+      progress: join(dir, SOCKET_FILES.progress),
     },
     ended,
     get pid() {
@@ -227,13 +234,14 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       if (state !== 'blank') throw new Error(`process ${options.id} is ${state}, not blank`);
       state = 'specialising';
       events = on;
+      mayReadEnv = what.permissions.env;
       // From here on, the end of the process is the end of the claim.
       const loaded = new Promise<Specialised>((resolve, reject) => {
         claimNext = { resolve, reject };
       });
       loaded.catch(() => {}); // whoever awaits it below is told; if writing fails first, nobody does
-      await writeFile(join(dir, 'code', 'main.js'), what.code, { mode: 0o400 });
-      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o400 });
+      await writeFile(join(dir, 'code', 'main.js'), what.code, { mode: 0o444 });
+      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o444 });
       control.send({
         t: 'claim',
         claim: {
@@ -262,7 +270,10 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         clearTimeout(timer);
       }
     },
-    setEnv: (values) => control.send({ t: 'env', set: values }),
+    setEnv(values) {
+      // Without the permission nothing reads it, and the process itself may not write it.
+      if (mayReadEnv) control.send({ t: 'env', set: values });
+    },
     ping(withinMs) {
       if (state === 'gone') return Promise.resolve(false);
       const n = ++pings;
@@ -287,7 +298,26 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     throw new Error(
       `a Deno process did not start: ${early.stderr.trim() || `exit ${early.code ?? early.signal}`}`,
     );
+  // Out of its reach: it can neither replace its sockets nor write to a folder that is no more.
+  await Promise.all(
+    Object.values(SOCKET_FILES).map((name) => rename(join(dir, 'run', name), join(dir, name))),
+  );
+  await rm(join(dir, 'run'), { recursive: true, force: true });
   return deno;
+}
+
+/** Readable to the process's user alone, and its own to write to only where it has to. */
+async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): Promise<void> {
+  // Where there is no sandbox, its code cache and its scratch folder are on the disk too.
+  const own = sandbox.kind === 'bwrap' ? ['run'] : ['run', 'deno', 'tmp'];
+  await mkdir(dir, { mode: 0o700 });
+  await Promise.all([...own, 'code'].map((name) => mkdir(join(dir, name), { mode: 0o700 })));
+  if (user === null) return;
+  await Promise.all(own.map((name) => chown(join(dir, name), user, user)));
+  for (const path of [dir, join(dir, 'code')]) {
+    await chown(path, 0, user);
+    await chmod(path, 0o750);
+  }
 }
 
 /** Bytes of code below which compiling is faster than handing a cache over. */

@@ -1,8 +1,9 @@
-/** The walls around a Deno process: which command line starts one, and which walls work on this machine. */
-import { spawn } from 'node:child_process';
+/** The walls around a Deno process, as a command line. */
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { INSIDE } from './sandbox_root.js';
+import type { UserIds } from './user_ids.js';
 
 /** `bwrap`: namespaces that hold nothing else (bubblewrap). `permissions`: Deno's own permissions alone. */
 export type SandboxKind = 'bwrap' | 'permissions';
@@ -19,18 +20,28 @@ export interface Sandbox {
   tools: SandboxTools;
   /** Why this kind, in a few words for the start-up output. */
   reason: string;
+  /** As the processes' users can run and read them. */
+  denoPath: string;
+  runnerPath: string;
+  /** What they see as `/`; null for `permissions`. */
+  root: string | null;
+  /** Files with seccomp programs, for processes with and without a network; null where there are none. */
+  filters: { net: string; none: string } | null;
+  /** Addresses that no function reaches: values of `--deny-net`. */
+  denyNet: readonly string[];
+  /** Each process has a user id of its own; null: the node's. */
+  users: UserIds | null;
 }
 
 export interface LaunchOptions {
-  denoPath: string;
-  /** The runner's one file. */
-  runnerPath: string;
   /** The process's own folder on the host, with `code/` (read-only inside) and `run/` below it. */
   dir: string;
   /** MiB of V8 heap; the hard cap on all memory follows from it. */
   memoryMb: number;
   /** False: no network at all. */
   net: boolean;
+  /** The user and group that it runs as; null: the node's. */
+  user: number | null;
 }
 
 export interface Launch {
@@ -41,6 +52,8 @@ export interface Launch {
   inside: { code: string; run: string };
   /** Whether the process's own pid is written as JSON to file descriptor 3. */
   tellsPid: boolean;
+  /** A file to be open for reading as file descriptor 4. */
+  filter: string | null;
 }
 
 /**
@@ -50,6 +63,15 @@ export interface Launch {
 const V8_RESERVED_MB = 560;
 /** MiB that a Deno process needs beside the function's own heap. */
 const RUNTIME_MB = 64;
+/** MiB of files in a process's scratch folder, and in its DENO_DIR, which has V8's code cache. They are memory. */
+export const SCRATCH_MB = 64;
+const DENO_DIR_MB = 64;
+const OPEN_FILES = 1024;
+/** What a process makes in its `run/`, and what waits for it there. */
+export const SOCKET_FILES = { http: 's.sock', frames: 'f.sock', progress: 'progress' };
+export const CONTROL_SOCKET = 'c.sock';
+/** Threads, workers' among them; a process cannot start others. Deno has some for each core, and up to 32 for files. */
+const THREADS = 128 + 8 * availableParallelism();
 
 export function findTools(path: string | undefined): SandboxTools {
   const find = (name: string) =>
@@ -62,77 +84,34 @@ export function findTools(path: string | undefined): SandboxTools {
   return { bwrap: find('bwrap'), prlimit: find('prlimit'), setpriv: find('setpriv') };
 }
 
-/** The strongest sandbox that works here, or the one that was asked for; null if that one does not work. */
-export async function chooseSandbox(
-  asked: 'auto' | SandboxKind,
-  tools: SandboxTools,
-  launch: Pick<LaunchOptions, 'denoPath' | 'runnerPath' | 'dir'>,
-): Promise<Sandbox | null> {
-  if (asked === 'permissions') return { kind: 'permissions', tools, reason: 'as HEARTH_SANDBOX asks' };
-  if (tools.bwrap === null) {
-    return asked === 'bwrap'
-      ? null
-      : { kind: 'permissions', tools, reason: 'bubblewrap (bwrap) is not installed' };
-  }
-  const failure = await tryBubblewrap(tools, launch);
-  if (failure === null) return { kind: 'bwrap', tools, reason: 'bubblewrap works here' };
-  return asked === 'bwrap'
-    ? null
-    : { kind: 'permissions', tools, reason: `bubblewrap does not work here (${failure})` };
-}
-
-/** Runs `deno --version` behind the walls. */
-async function tryBubblewrap(
-  tools: SandboxTools,
-  options: Pick<LaunchOptions, 'denoPath' | 'runnerPath' | 'dir'>,
-): Promise<string | null> {
-  const sandbox: Sandbox = { kind: 'bwrap', tools, reason: '' };
-  const launch = launchCommand(sandbox, { ...options, memoryMb: 128, net: true });
-  const args = [
-    ...launch.args.slice(0, launch.args.indexOf('--', launch.args.indexOf('--info-fd')) + 1),
-    '/deno',
-    '--version',
-  ];
-  return await new Promise((resolve) => {
-    const child = spawn(launch.command, args, {
-      env: launch.env,
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    });
-    let stderr = '';
-    (child.stdio[3] as Readable | null)?.resume(); // 'close' waits for every pipe to be read
-    child.stderr?.on('data', (chunk) => {
-      stderr = (stderr + String(chunk)).slice(-500);
-    });
-    const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
-    child.on('error', (error) => resolve(error.message));
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      resolve(code === 0 ? null : (stderr.trim().split('\n').at(-1) ?? '') || `exit ${code ?? signal}`);
-    });
-  });
-}
-
 /** The whole command line of one blank process. */
 export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch {
-  const walled = sandbox.kind === 'bwrap' && sandbox.tools.bwrap !== null;
-  const inside = walled
-    ? { code: '/fn/code', run: '/fn/run' }
-    : { code: join(options.dir, 'code'), run: join(options.dir, 'run') };
-  const scratch = walled ? '/tmp' : join(options.dir, 'run', 'tmp');
-  const denoDir = join(inside.run, 'deno');
-  const deno = walled ? '/deno' : options.denoPath;
-  const runner = walled ? '/runner.js' : options.runnerPath;
+  const { bwrap } = sandbox.tools;
+  const walled = sandbox.kind === 'bwrap' && bwrap !== null && sandbox.root !== null;
+  const outside = (name: string) => join(options.dir, name);
+  const places = walled
+    ? INSIDE
+    : {
+        deno: sandbox.denoPath,
+        runner: sandbox.runnerPath,
+        prlimit: sandbox.tools.prlimit ?? '',
+        code: outside('code'),
+        run: outside('run'),
+        denoDir: outside('deno'),
+        scratch: outside('tmp'),
+      };
+  const filter = walled ? (sandbox.filters?.[options.net ? 'net' : 'none'] ?? null) : null;
 
-  const command: string[] = [];
-  const { setpriv, prlimit, bwrap } = sandbox.tools;
-  if (setpriv !== null && !walled) command.push(setpriv, '--pdeathsig', 'KILL', '--');
-  if (prlimit !== null) {
-    const bytes = (V8_RESERVED_MB + RUNTIME_MB + options.memoryMb) * 1024 * 1024;
-    command.push(prlimit, `--data=${bytes}`, '--core=0', '--nofile=1024', '--');
+  const at = (name: string) => join(places.run, name);
+  const sockets = [at(SOCKET_FILES.http), at(SOCKET_FILES.frames), at(CONTROL_SOCKET)];
+  const command: string[] = [...asUser(sandbox, options.user, walled)];
+  if (walled) command.push(bwrap, ...walls(sandbox, options, sandbox.root ?? '', filter !== null), '--');
+  if (sandbox.tools.prlimit !== null) {
+    // Within the namespaces: the kernel counts the threads of each user namespace on their own.
+    command.push(places.prlimit, ...limits(options.memoryMb, walled || options.user !== null), '--');
   }
-  if (walled && bwrap !== null) command.push(bwrap, ...walls(options));
   command.push(
-    deno,
+    places.deno,
     'run',
     '--no-prompt',
     '--no-config',
@@ -141,48 +120,70 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
     '--no-remote',
     '--unstable-no-legacy-abort',
     `--v8-flags=--max-old-space-size=${options.memoryMb}`,
-    `--allow-read=${inside.run},${inside.code},${scratch}`,
-    `--allow-write=${inside.run},${scratch}`,
+    `--allow-read=${[places.run, places.code, places.denoDir, places.scratch].join()}`,
+    `--allow-write=${[places.run, places.denoDir, places.scratch].join()}`,
     '--allow-env',
-    '--allow-net',
-    runner,
-    join(inside.run, 's.sock'),
-    join(inside.run, 'f.sock'),
-    join(inside.run, 'progress'),
-    join(inside.run, 'c.sock'),
-    denoDir,
-    scratch,
+    options.net ? '--allow-net' : `--allow-net=${sockets.map((path) => `unix:${path}`).join()}`,
+    ...(options.net && sandbox.denyNet.length > 0 ? [`--deny-net=${sandbox.denyNet.join()}`] : []),
+    places.runner,
+    at(SOCKET_FILES.http),
+    at(SOCKET_FILES.frames),
+    at(SOCKET_FILES.progress),
+    at(CONTROL_SOCKET),
+    places.denoDir,
+    places.scratch,
   );
   return {
-    command: command[0] ?? deno,
+    command: command[0] ?? places.deno,
     args: command.slice(1),
-    env: { DENO_DIR: denoDir, NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', PATH: '/usr/bin:/bin' },
-    inside,
+    env: { DENO_DIR: places.denoDir, NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', PATH: '/usr/bin:/bin' },
+    inside: { code: places.code, run: places.run },
     tellsPid: walled,
+    filter,
   };
 }
 
-/** bubblewrap's arguments: an empty root with what a function needs bound in, and namespaces of its own. */
-function walls(options: LaunchOptions): string[] {
-  const readable = [
-    '/lib',
-    '/lib64',
-    '/usr/lib',
-    '/etc/ssl',
-    '/etc/resolv.conf',
-    '/etc/hosts',
-    '/etc/nsswitch.conf',
-    '/usr/share/zoneinfo',
+/** Another user for the process, and its end with the node's; bubblewrap sees to the latter by itself. */
+function asUser(sandbox: Sandbox, user: number | null, walled: boolean): string[] {
+  const { setpriv } = sandbox.tools;
+  if (setpriv === null || (walled && user === null)) return [];
+  const args = walled ? [] : ['--pdeathsig', 'KILL', '--no-new-privs'];
+  if (user !== null) {
+    args.push('--reuid', `${user}`, '--regid', `${user}`, '--clear-groups', '--inh-caps=-all');
+    if (!walled) args.push('--bounding-set=-all');
+  }
+  return [setpriv, ...args, '--'];
+}
+
+/** `alone`: nothing else counts against the number of its threads. */
+function limits(memoryMb: number, alone: boolean): string[] {
+  const bytes = (mib: number) => mib * 1024 * 1024;
+  return [
+    `--data=${bytes(V8_RESERVED_MB + RUNTIME_MB + memoryMb)}`,
+    '--core=0',
+    `--nofile=${OPEN_FILES}`,
+    // Above what its folders hold: a full folder is an error that a function sees, this limit ends the process.
+    `--fsize=${bytes(2 * SCRATCH_MB)}`,
+    ...(alone ? [`--nproc=${THREADS}`] : []),
   ];
+}
+
+/** bubblewrap's arguments: a root with what a function needs bound in read-only, and namespaces of its own. */
+function walls(sandbox: Sandbox, options: LaunchOptions, root: string, filtered: boolean): string[] {
+  const tmpfs = (path: string, mib: number) => ['--size', `${mib * 1024 * 1024}`, '--tmpfs', path];
+  const resolver = ['/etc/resolv.conf', '/etc/hosts'];
   return [
     '--die-with-parent',
     '--new-session',
     '--unshare-user',
+    '--disable-userns',
     '--unshare-pid',
     '--unshare-ipc',
     '--unshare-uts',
     '--unshare-cgroup-try',
     ...(options.net ? [] : ['--unshare-net']),
+    '--cap-drop',
+    'ALL',
     '--uid',
     '65534',
     '--gid',
@@ -190,29 +191,25 @@ function walls(options: LaunchOptions): string[] {
     '--hostname',
     'hearth',
     '--as-pid-1',
-    ...readable.flatMap((path) => ['--ro-bind-try', path, path]),
-    '--proc',
-    '/proc',
-    '--dev',
-    '/dev',
-    '--tmpfs',
-    '/tmp',
     '--ro-bind',
-    options.denoPath,
-    '/deno',
+    root,
+    '/',
     '--ro-bind',
-    options.runnerPath,
-    '/runner.js',
+    sandbox.denoPath,
+    INSIDE.deno,
+    ...(options.net ? resolver.flatMap((path) => ['--ro-bind-try', path, path]) : []),
+    ...tmpfs(INSIDE.scratch, SCRATCH_MB),
+    ...tmpfs(INSIDE.denoDir, DENO_DIR_MB),
     '--ro-bind',
     join(options.dir, 'code'),
-    '/fn/code',
+    INSIDE.code,
     '--bind',
     join(options.dir, 'run'),
-    '/fn/run',
+    INSIDE.run,
     '--chdir',
-    '/tmp',
+    INSIDE.scratch,
     '--info-fd',
     '3',
-    '--',
+    ...(filtered ? ['--seccomp', '4'] : []),
   ];
 }

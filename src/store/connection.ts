@@ -86,6 +86,14 @@ function openClient(connection: Connection, client: PoolOptions): postgres.Sql {
   }
 }
 
+/** Where a server listens, as far as that is on the network; none for a Unix socket. */
+export function endpointsOf(connection: Connection): { host: string; port: number }[] {
+  if (!('url' in connection)) return [];
+  const { path, host, port } = openClient(connection, {}).options;
+  if (typeof path === 'string' && path !== '') return [];
+  return host.map((name, index) => ({ host: name, port: port[index] ?? 5432 }));
+}
+
 /** @throws StartError, one line that never shows the password, when the server cannot be used or is older than 14. */
 export async function checkServer(sql: Sql): Promise<void> {
   const where = `the database at ${addressOf(sql)}`;

@@ -25,8 +25,6 @@ import { startWatch } from './watch.js';
 
 export interface SupervisorOptions {
   store: Store;
-  denoPath: string;
-  runnerPath: string;
   runDir: string;
   sandbox: Sandbox;
   poolSize: number;
@@ -88,8 +86,6 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   });
 
   const pool = createPool({
-    denoPath: options.denoPath,
-    runnerPath: options.runnerPath,
     runDir: options.runDir,
     sandbox: options.sandbox,
     size: options.poolSize,

@@ -105,11 +105,7 @@ describe('sizes', () => {
 
   it('a log has 10,000 lines at most, and says where it was cut', async () => {
     const answer = await node.call('sizes?lines');
-    const { logs } = await executionOf(
-      node,
-      answer,
-      (execution) => execution.logs?.includes('cut') ?? false,
-    );
+    const { logs } = await executionOf(node, answer, (execution) => execution.logs?.includes('cut') ?? false);
     const lines = logs?.split('\n') ?? [];
     expect(lines).toHaveLength(10_000);
     expect(lines.at(-1)).toMatch(/logs cut at 10000 lines/);

@@ -23,6 +23,7 @@ for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
 const { entries } = Object;
 const setEnv = Deno.env.set.bind(Deno.env);
 const now = performance.now.bind(performance);
+const revoke = Deno.permissions.revokeSync.bind(Deno.permissions);
 
 const control = await openControl(controlPath);
 const executions = createExecutions();
@@ -72,7 +73,9 @@ async function specialise(claim: Claim) {
   if (claim.v8 !== null || claim.harvest) cache = openModuleCache((await ahead).sqlite, denoDir, claim.entry);
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
   for (const [name, value] of Object.entries(claim.env)) Deno.env.set(name, value);
-  if (scratch !== '' && claim.permissions.write) Deno.env.set('TMPDIR', scratch);
+  if (claim.permissions.read || claim.permissions.write) Deno.env.set('TMPDIR', scratch);
+  const code = fileFolder(claim.entry);
+  narrow(claim.permissions);
   const ready = now();
   try {
     const module = await import(claim.entry);
@@ -87,7 +90,7 @@ async function specialise(claim: Claim) {
     control.send({ t: 'failed', error: describe(thrown) });
     return;
   }
-  narrow(claim.permissions);
+  revoke({ name: 'read', path: code });
   control.send({ t: 'claimed', envMs: ready - start, importMs: now() - ready });
   if (cache !== null) setTimeout(handBack, 20, cache, claim.harvest);
 }
@@ -98,15 +101,23 @@ function handBack(cache: ModuleCache, harvest: boolean) {
   if (bytes !== null) control.send({ t: 'v8', data: bytes.toBase64() });
 }
 
-/** What was granted broadly at spawn is given up: nothing can be granted again. */
+/**
+ * What was granted broadly at spawn is given up, before any of the function's code runs: nothing can be granted again.
+ * Its own module stays readable until it is loaded. That import names its module by a value: Deno lets the graph of a
+ * literal one read any file.
+ */
 function narrow(permissions: Claim['permissions']) {
-  const revoke = (descriptor: Deno.PermissionDescriptor) => Deno.permissions.revokeSync(descriptor);
-  if (permissions.read) revoke({ name: 'read', path: listenPath.slice(0, listenPath.lastIndexOf('/')) });
-  else revoke({ name: 'read' });
-  if (permissions.write) revoke({ name: 'write', path: listenPath.slice(0, listenPath.lastIndexOf('/')) });
-  else revoke({ name: 'write' });
+  for (const path of [fileFolder(listenPath), denoDir, ...(permissions.read ? [] : [scratch])])
+    revoke({ name: 'read', path });
+  for (const path of [fileFolder(listenPath), denoDir]) revoke({ name: 'write', path });
+  if (!permissions.write) revoke({ name: 'write' });
   if (!permissions.net) revoke({ name: 'net' });
   if (!permissions.env) revoke({ name: 'env' });
+}
+
+/** Of a path or a file URL. */
+function fileFolder(file: string): string {
+  return file.slice(file.startsWith('file://') ? 'file://'.length : 0, file.lastIndexOf('/'));
 }
 
 /** `EdgeRuntime.waitUntil`, the caller's token in the environment, and a life after unhandled errors. */
