@@ -1,0 +1,34 @@
+// Opens a connection to the socket that it is called over, while it loads, and calls itself over it later.
+import net from 'node:net';
+import { tries } from '../tries.ts';
+
+const paths = [Deno.args[0], '/fn/run/s.sock', new URL('../run/s.sock', import.meta.url).pathname];
+const path = paths.find((each) => each?.endsWith('.sock')) ?? '/fn/run/s.sock';
+let kept: Deno.Conn | undefined;
+try {
+  kept = await Deno.connect({ transport: 'unix', path });
+} catch {
+  // closed, then
+}
+
+async function call(connection: Deno.Conn) {
+  const request = 'GET / HTTP/1.1\r\nhost: x\r\nx-execution-id: 01900000-0000-7000-8000-000000000000\r\n\r\n';
+  await connection.write(new TextEncoder().encode(request));
+  const bytes = new Uint8Array(4096);
+  const read = await connection.read(bytes);
+  return new TextDecoder().decode(bytes.subarray(0, read ?? 0));
+}
+
+export default (_request: Request, context: { execution_id: string }) => {
+  if (context.execution_id.startsWith('01900000-0000')) return 'called by itself';
+  return tries({
+    kept_from_loading: () => (kept === undefined ? Promise.reject(new Error('none')) : call(kept)),
+    later: async () => await call(await Deno.connect({ transport: 'unix', path })),
+    node: () =>
+      new Promise((resolve, reject) => {
+        const socket = net.connect(path);
+        socket.once('connect', () => resolve('open'));
+        socket.once('error', reject);
+      }),
+  });
+};
