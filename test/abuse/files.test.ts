@@ -93,6 +93,7 @@ function targets(stage: Stage) {
   return {
     passwd: '/etc/passwd',
     neighbours_code: join(stage.neighboursFolder, 'code/main.js'),
+    neighbours_database: join(stage.neighboursFolder, 'run/deno/v8_code_cache_v2'),
     supervisors_environment: `/proc/${stage.node.process.pid}/environ`,
     credentials: join(stage.node.dataDir, 'credentials.json'),
   };
