@@ -1,12 +1,11 @@
 // Opens a connection to the socket that it is called over, while it loads, and calls itself over it later.
 import net from 'node:net';
 import { tries } from '../tries.ts';
+import { connectTo, pathsOf } from './sockets.ts';
 
-const paths = [Deno.args[0], '/fn/run/s.sock', new URL('../run/s.sock', import.meta.url).pathname];
-const path = paths.find((each) => each?.endsWith('.sock')) ?? '/fn/run/s.sock';
 let kept: Deno.Conn | undefined;
 try {
-  kept = await Deno.connect({ transport: 'unix', path });
+  kept = await connectTo('s.sock');
 } catch {
   // closed, then
 }
@@ -23,10 +22,10 @@ export default (_request: Request, context: { execution_id: string }) => {
   if (context.execution_id.startsWith('01900000-0000')) return 'called by itself';
   return tries({
     kept_from_loading: () => (kept === undefined ? Promise.reject(new Error('none')) : call(kept)),
-    later: async () => await call(await Deno.connect({ transport: 'unix', path })),
+    later: async () => await call(await connectTo('s.sock')),
     node: () =>
       new Promise((resolve, reject) => {
-        const socket = net.connect(path);
+        const socket = net.connect(pathsOf('s.sock').at(-1) ?? '');
         socket.once('connect', () => resolve('open'));
         socket.once('error', reject);
       }),

@@ -1,11 +1,10 @@
 // Speaks to the supervisor over the socket that the platform's program uses, while it loads and later.
 import { tries } from '../tries.ts';
+import { connectTo } from './sockets.ts';
 
-const path = Deno.args[1] ?? '/fn/run/c.sock';
-const open = () => Deno.connect({ transport: 'unix', path });
 let kept: Deno.Conn | undefined;
 try {
-  kept = await open();
+  kept = await connectTo('c.sock');
 } catch {
   // closed, then
 }
@@ -19,7 +18,7 @@ export default async (request: Request) => {
   };
   const outcomes = await tries({
     kept_from_loading: () => (kept === undefined ? Promise.reject(new Error('none')) : say(kept)),
-    later: async () => await say(await open()),
+    later: async () => await say(await connectTo('c.sock')),
   });
   console.log('its own line');
   return outcomes;

@@ -1,9 +1,10 @@
 // Replaces how sockets are read and written, and so gets hold of those that are open already.
+import { pathsOf } from './sockets.ts';
 import { forge, handler, look, note } from './taken.ts';
 
 const prototypes = new Set<Record<string, unknown>>();
 for (const options of [
-  { transport: 'unix' as const, path: Deno.args[0] ?? '/fn/run/s.sock' },
+  ...pathsOf('s.sock').map((path) => ({ transport: 'unix' as const, path })),
   {
     hostname: new URL(Deno.env.get('HEARTH_URL') ?? 'http://x').hostname,
     port: Number(new URL(Deno.env.get('HEARTH_URL') ?? 'http://x').port),

@@ -1,7 +1,9 @@
 // While it loads, removes the socket that it is called over, and listens there itself.
-const path = Deno.args[0] ?? '/fn/run/s.sock';
+import { pathsOf } from './sockets.ts';
+
 let taken = 'refused';
 try {
+  const path = pathsOf('s.sock').at(-1) ?? '';
   Deno.removeSync(path);
   taken = 'removed';
   const listener = Deno.listen({ transport: 'unix', path });

@@ -8,27 +8,30 @@ export default async (request: Request) => {
   const internal = (Deno as never as Record<symbol, { core?: Core }>)[
     (Deno as never as { internal: symbol }).internal
   ];
-  const core = internal?.core;
+  const core = (): Core => {
+    if (internal?.core === undefined) throw new Error('there is no core');
+    return internal.core;
+  };
   const numbers = Array.from({ length: 60 }, (_, index) => index + 3);
   const outcomes = await tries({
     names: () => {
-      if (core === undefined) throw new Error('no core');
-      const others = Object.entries(core.resources()).filter(([, name]) => !name.startsWith('std'));
+      const others = Object.entries(core().resources()).filter(([, name]) => !name.startsWith('std'));
       if (others.length === 0) throw new Error('none but its own');
       return others;
     },
-    write: () => Promise.any(numbers.map(async (rid) => `${rid} ${await core?.write(rid, bytes)}`)),
+    write: () => Promise.any(numbers.map(async (rid) => `${rid} ${await core().write(rid, bytes)}`)),
     write_now: () => {
       for (const rid of numbers) {
         try {
-          return `${rid} ${core?.writeSync(rid, bytes)}`;
+          return `${rid} ${core().writeSync(rid, bytes)}`;
         } catch {
-          // the next
+          // the next, if there is one
         }
       }
       throw new Error('none');
     },
-    read: () => Promise.any(numbers.map(async (rid) => `${rid} ${await core?.read(rid, new Uint8Array(9))}`)),
+    read: () =>
+      Promise.any(numbers.map(async (rid) => `${rid} ${await core().read(rid, new Uint8Array(9))}`)),
   });
   console.log('its own line');
   return outcomes;
