@@ -27,6 +27,37 @@ export function memoryBelow(pid: number): Map<number, number> {
   return new Map([...pages].filter(([child]) => below(child)).map(([child, count]) => [child, count * 4096]));
 }
 
+/** Runs `task`; the most bytes by which the resident memory of any of these processes grew meanwhile. */
+export async function growthOf(pids: readonly number[], task: () => Promise<void>): Promise<number> {
+  const before = pids.map(resident);
+  let growth = 0;
+  let over = false;
+  const watching = (async () => {
+    while (!over) {
+      pids.forEach((pid, index) => {
+        growth = Math.max(growth, resident(pid) - (before[index] ?? 0));
+      });
+      await sleep(25);
+    }
+  })();
+  try {
+    await task();
+  } finally {
+    over = true;
+    await watching;
+  }
+  return growth;
+}
+
+/** 0 once it has ended. */
+function resident(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096;
+  } catch {
+    return 0;
+  }
+}
+
 /** Runs `task`; the most bytes by which any one of the processes grew meanwhile. */
 export async function growthDuring(pid: number, task: () => Promise<void>): Promise<number> {
   const before = memoryBelow(pid);

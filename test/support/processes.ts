@@ -41,8 +41,18 @@ export function mentioning(...texts: string[]): SystemProcess[] {
 /** The router processes of a node, by the supervisor's pid. */
 export function routersOf(supervisor: number): SystemProcess[] {
   return processTree(supervisor).filter(
-    ({ parent, command }) => parent === supervisor && /dist\/main\.js/.test(command),
+    ({ pid, parent, command }) =>
+      parent === supervisor && /dist\/main\.js/.test(command) && isClusterWorker(pid),
   );
+}
+
+/** A child that has not become its program yet has the command line of its parent: the environment tells them apart. */
+function isClusterWorker(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').includes('NODE_UNIQUE_ID=');
+  } catch {
+    return false; // it has ended while it was being read
+  }
 }
 
 /** The Deno processes of a node that have become a function of which the code has `text` in it. */
@@ -50,11 +60,23 @@ export function denoProcessesOf(supervisor: number, text: string): SystemProcess
   const tree = processTree(supervisor);
   return tree.flatMap((process) => {
     if (process.parent !== supervisor) return [];
-    const folder = /\/\S*\/hearth-run-[^/\s]+\/p\d+(?=\/)/.exec(process.command)?.[0];
+    const folder = folderIn(process);
     if (folder === undefined || !codeIn(folder).includes(text)) return [];
     // Behind bubblewrap it is the child; without, it is this process itself.
     return [tree.find(({ parent }) => parent === process.pid) ?? process];
   });
+}
+
+/** The folder of the process of a node that has become a function of which the code has `text` in it. */
+export function folderOf(supervisor: number, text: string): string | undefined {
+  return processTree(supervisor)
+    .filter(({ parent }) => parent === supervisor)
+    .map(folderIn)
+    .find((folder) => folder !== undefined && codeIn(folder).includes(text));
+}
+
+function folderIn({ command }: SystemProcess): string | undefined {
+  return /\/[^\s,]*\/hearth-run-[^/\s]+\/p\d+(?=\/)/.exec(command)?.[0];
 }
 
 function codeIn(folder: string): string {

@@ -1,0 +1,5 @@
+// Reads files as modules of text.
+import { atEachTarget } from '../tries.ts';
+
+export default (request: Request) =>
+  atEachTarget(request, async (path) => (await import(`file://${path}`, { with: { type: 'text' } })).default);

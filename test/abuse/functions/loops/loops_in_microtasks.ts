@@ -1,0 +1,4 @@
+// A chain of microtasks that never ends: timers and sockets starve.
+export default async () => {
+  for (;;) await null;
+};

@@ -1,0 +1,3 @@
+// Never finishes loading, and never yields.
+for (;;);
+export default () => 'never';

@@ -1,0 +1,3 @@
+// Never finishes loading: a promise at the top of the module stays open.
+await new Promise(() => setInterval(() => {}, 1000));
+export default () => 'never';

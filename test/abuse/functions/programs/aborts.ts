@@ -1,0 +1,3 @@
+// Aborts its process.
+import process from 'node:process';
+export default () => process.abort();

@@ -1,0 +1,2 @@
+// Ends its process in the middle of a call.
+export default () => Deno.exit(0);
