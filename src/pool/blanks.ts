@@ -1,4 +1,5 @@
 /** Blank processes kept ready by memory class and network: generic-pool lends one, and fills itself up again behind it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPool as createGenericPool, type Pool as GenericPool } from 'generic-pool';
 import type { DenoProcess } from './process.js';
 
@@ -40,6 +41,13 @@ interface KindPool {
   pool: GenericPool<DenoProcess>;
   /** Taken, and still counted by generic-pool. */
   taken: Set<DenoProcess>;
+  /** Spawns that failed since one succeeded. */
+  failures: number;
+}
+
+/** ms before the next spawn after `failures` that failed. */
+function backOff(failures: number): number {
+  return Math.min(100 * 2 ** (failures - 1), 5_000);
 }
 
 export function createBlanks(options: BlanksOptions): Blanks {
@@ -51,12 +59,21 @@ export function createBlanks(options: BlanksOptions): Blanks {
     const known = pools.get(key);
     if (known !== undefined) return known;
     const isDefault = kind.memoryMb === options.defaultKind.memoryMb && kind.net === options.defaultKind.net;
+    const made: Omit<KindPool, 'pool'> = { kind, taken: new Set(), failures: 0 };
     const pool = createGenericPool<DenoProcess>(
       {
         async create() {
-          const process = await options.spawn(kind);
-          options.onReady(process);
-          return process;
+          // generic-pool tries again at once, and for ever.
+          if (made.failures > 0) await sleep(backOff(made.failures), undefined, { ref: false });
+          try {
+            const process = await options.spawn(kind);
+            made.failures = 0;
+            options.onReady(process);
+            return process;
+          } catch (error) {
+            made.failures++;
+            throw error;
+          }
         },
         // A process that was taken belongs to its function now; it ends when that says so.
         async destroy(process) {
@@ -81,9 +98,9 @@ export function createBlanks(options: BlanksOptions): Blanks {
     );
     pool.on('factoryCreateError', options.onError);
     pool.on('factoryDestroyError', options.onError);
-    const made: KindPool = { kind, pool, taken: new Set() };
-    pools.set(key, made);
-    return made;
+    const whole = Object.assign(made, { pool });
+    pools.set(key, whole);
+    return whole;
   }
 
   return {

@@ -397,7 +397,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     const token = this.slot?.lease.address.token ?? '';
     if (!value.startsWith(token)) return;
     this.kind = value.charAt(token.length);
-    this.cpuMs = Number(value.slice(token.length + 1)) / 1000;
+    this.cpuMs = Math.max(0, Number(value.slice(token.length + 1)) / 1000 || 0);
   }
 
   /** Gives the slot back. */

@@ -228,7 +228,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     const mark = answer.headers['x-hearth'];
     const token = slot?.lease.address.token ?? '';
     if (typeof mark !== 'string' || !mark.startsWith(token)) return '';
-    cpuMs = Number(mark.slice(token.length + 1)) / 1000;
+    cpuMs = Math.max(0, Number(mark.slice(token.length + 1)) / 1000 || 0);
     return mark.charAt(token.length);
   }
 }

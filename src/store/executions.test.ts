@@ -75,18 +75,21 @@ describe('executions', () => {
   it('take what came after the answer', async () => {
     const one = execution({ logs: 'first', cpu_ms: null });
     await write([one]);
-    expect(await store.executions.amend(one.id, { logs: '\nsecond\0', cpu_ms: 7.5 })).toBe(true);
-    expect(await store.executions.amend(one.id, { logs: '\nthird' })).toBe(true);
+    expect(await store.executions.amend(one.function_id, one.id, { logs: '\nsecond\0', cpu_ms: 7.5 })).toBe(
+      true,
+    );
+    expect(await store.executions.amend(one.function_id, one.id, { logs: '\nthird' })).toBe(true);
     expect(await store.executions.find('default', one.id)).toEqual({
       ...one,
       logs: 'first\nsecond\nthird',
       cpu_ms: 7.5,
     });
-    await store.executions.amend(one.id, { logs: 'x'.repeat(70_000) });
-    await store.executions.amend(one.id, { logs: 'more' });
+    await store.executions.amend(one.function_id, one.id, { logs: 'x'.repeat(70_000) });
+    await store.executions.amend(one.function_id, one.id, { logs: 'more' });
     const cut = await store.executions.find('default', one.id);
     expect(cut?.logs).toMatch(/^first\nsecond\nthirdx+… \[cut at 64 KiB\]$/);
-    expect(await store.executions.amend(uuidv7(new Date()), { logs: 'x' })).toBe(false);
+    expect(await store.executions.amend(one.function_id, uuidv7(new Date()), { logs: 'x' })).toBe(false);
+    expect(await store.executions.amend(uuidv7(new Date()), one.id, { logs: 'x' })).toBe(false);
   });
 });
 

@@ -23,7 +23,7 @@ export interface Executions {
    *
    * @returns false when the execution is not there: it may still be in the writer's buffer.
    */
-  amend(id: string, added: { logs?: string; cpu_ms?: number }): Promise<boolean>;
+  amend(functionId: string, id: string, added: { logs?: string; cpu_ms?: number }): Promise<boolean>;
   /** Makes the partitions of today (UTC) and the days after it. @returns the names of those that are new. */
   createPartitions(now: Date, days?: number): Promise<string[]>;
   /** Deletes what is older than its tenant's retention, and what only deleted functions had use for. */
@@ -55,12 +55,13 @@ export function createExecutions(sql: Sql): Executions {
       return row ?? null;
     },
 
-    async amend(id, { logs, cpu_ms }) {
+    async amend(functionId, id, { logs, cpu_ms }) {
       const days = daysOf(sql, id);
       if (days === null) return false;
       return sql.transaction(async (sql) => {
         const [row] = await sql<{ logs: string | null }[]>`
-          select logs from executions where id = ${id} and ${days} for update`;
+          select logs from executions
+          where id = ${id} and function_id = ${functionId} and ${days} for update`;
         if (row === undefined) return false;
         const all = logs === undefined ? row.logs : cut64k((row.logs ?? '') + logs.replaceAll('\0', ''));
         await sql`

@@ -34,7 +34,7 @@ function setUp(rows = new Set<string>()) {
       rows.add(execution.id);
     },
     flushWriter: async () => {},
-    amend: async (id, logs) => {
+    amend: async (_, id, logs) => {
       if (rows.has(id)) amended.push([id, logs]);
       return rows.has(id);
     },
@@ -59,9 +59,9 @@ function setUp(rows = new Set<string>()) {
 describe('joining executions with their logs', () => {
   it('writes the lines that came before the record', () => {
     const { join, written } = setUp();
-    join.onLog('a', [[0, 'log', 'one']]);
-    join.onLog('a', [[0, 'warn', 'two']]);
-    join.onEnd('a', 2_000);
+    join.onLog('f', 'a', [[0, 'log', 'one']]);
+    join.onLog('f', 'a', [[0, 'warn', 'two']]);
+    join.onEnd('f', 'a', 2_000);
     join.onRecord(record('a'), true);
     expect(written).toMatchObject([{ id: 'a', logs: 'one\n[warn] two' }]);
   });
@@ -70,8 +70,8 @@ describe('joining executions with their logs', () => {
     const { join, written } = setUp();
     join.onRecord(record('a'), true);
     expect(written).toEqual([]);
-    join.onLog('a', [[0, 'log', 'late']]);
-    join.onEnd('a', 3_000);
+    join.onLog('f', 'a', [[0, 'log', 'late']]);
+    join.onEnd('f', 'a', 3_000);
     expect(written).toMatchObject([{ logs: 'late', cpu_ms: 3 }]);
   });
 
@@ -84,17 +84,17 @@ describe('joining executions with their logs', () => {
 
   it('adds what is logged after the answer to the row', async () => {
     const { join, amended, pass } = setUp();
-    join.onLog('a', [[0, 'log', 'before']]);
+    join.onLog('f', 'a', [[0, 'log', 'before']]);
     join.onRecord(record('a'), true);
     await pass(200);
-    join.onLog('a', [[0, 'log', 'after']]);
+    join.onLog('f', 'a', [[0, 'log', 'after']]);
     await pass(1_100);
     expect(amended).toEqual([['a', '\nafter']]);
   });
 
   it('adds lines to a row that its router wrote by itself, once it is there', async () => {
     const { join, amended, pass, rows } = setUp();
-    join.onLog('a', [[0, 'log', 'late']]);
+    join.onLog('f', 'a', [[0, 'log', 'late']]);
     await pass(1_100);
     expect(amended).toEqual([]);
     rows.add('a');
@@ -104,8 +104,8 @@ describe('joining executions with their logs', () => {
 
   it('keeps no more than 64 KiB of lines for one execution', () => {
     const { join, written } = setUp();
-    for (let line = 0; line < 2_000; line++) join.onLog('a', [[0, 'log', 'x'.repeat(100)]]);
-    join.onEnd('a', 0);
+    for (let line = 0; line < 2_000; line++) join.onLog('f', 'a', [[0, 'log', 'x'.repeat(100)]]);
+    join.onEnd('f', 'a', 0);
     join.onRecord(record('a'), true);
     expect(written[0]?.logs?.length).toBeLessThan(66 * 1024);
   });

@@ -6,9 +6,10 @@ import type { LogLine } from '../pool/messages.js';
 import type { Execution } from '../store/types.js';
 
 export interface ExecutionJoin {
-  onLog(executionId: string, lines: readonly LogLine[]): void;
+  /** Of a process of that function: what it says of another's execution is about none. */
+  onLog(functionId: string, executionId: string, lines: readonly LogLine[]): void;
   /** The process says no more about it; µs of CPU, or -1. */
-  onEnd(executionId: string, cpuUs: number): void;
+  onEnd(functionId: string, executionId: string, cpuUs: number): void;
   onRecord(execution: Execution, keepLogs: boolean): void;
   tick(now: number): void;
   flush(): Promise<void>;
@@ -18,12 +19,14 @@ export interface ExecutionJoinOptions {
   write(execution: Execution): void;
   flushWriter(): Promise<void>;
   /** Adds lines to a row; false when there is no such row (yet). */
-  amend(executionId: string, logs: string): Promise<boolean>;
+  amend(functionId: string, executionId: string, logs: string): Promise<boolean>;
   onError(error: unknown): void;
   now(): number;
 }
 
 interface Entry {
+  functionId: string;
+  id: string;
   lines: string[];
   bytes: number;
   ended: boolean;
@@ -52,13 +55,16 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
   const held = new Map<string, { execution: Execution; since: number }>();
   let amending = Promise.resolve();
 
-  function entryOf(id: string): Entry {
-    let entry = entries.get(id);
+  function entryOf(functionId: string, id: string): Entry {
+    const key = keyOf(functionId, id);
+    let entry = entries.get(key);
     if (entry === undefined) {
       if (entries.size >= MAX_ENTRIES) entries.delete(entries.keys().next().value ?? '');
       const since = options.now();
       const nextTry = since + AMEND_AFTER_MS;
       entry = {
+        functionId,
+        id,
         lines: [],
         bytes: 0,
         ended: false,
@@ -69,14 +75,15 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
         nextTry,
         wait: AMEND_AFTER_MS,
       };
-      entries.set(id, entry);
+      entries.set(key, entry);
     }
     return entry;
   }
 
   function write(execution: Execution) {
-    const entry = entries.get(execution.id);
-    held.delete(execution.id);
+    const key = keyOf(execution.function_id, execution.id);
+    const entry = entries.get(key);
+    held.delete(key);
     if (entry === undefined) return options.write(execution);
     const logs = entry.keepLogs && entry.lines.length > 0 ? entry.lines.join('\n') : null;
     entry.hasLines = logs !== null;
@@ -85,15 +92,15 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
     options.write({ ...execution, logs });
   }
 
-  function amend(id: string, entry: Entry, now: number) {
-    const { lines } = entry;
+  function amend(entry: Entry, now: number) {
+    const { functionId, id, lines } = entry;
     entry.lines = [];
     if (!entry.keepLogs) return;
     entry.wait *= 2;
     entry.nextTry = now + entry.wait;
     const logs = (entry.hasLines ? '\n' : '') + lines.join('\n');
     amending = amending
-      .then(() => options.amend(id, logs))
+      .then(() => options.amend(functionId, id, logs))
       .then((found) => {
         if (found) entry.hasLines = true;
         else entry.lines = [...lines, ...entry.lines]; // its call still runs: the record will bring them along
@@ -102,44 +109,48 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
   }
 
   return {
-    onLog(id, lines) {
-      const entry = entryOf(id);
+    onLog(functionId, id, lines) {
+      const entry = entryOf(functionId, id);
       for (const [, level, text] of lines) {
         if (entry.bytes > MAX_LOG_BYTES) return;
         entry.bytes += text.length + 1;
         entry.lines.push(level === 'log' || level === 'info' ? text : `[${level}] ${text}`);
       }
     },
-    onEnd(id, cpuUs) {
-      const entry = entryOf(id);
+    onEnd(functionId, id, cpuUs) {
+      const entry = entryOf(functionId, id);
       entry.ended = true;
-      const waiting = held.get(id);
+      const waiting = held.get(keyOf(functionId, id));
       if (waiting === undefined) return;
       if (cpuUs >= 0) waiting.execution.cpu_ms ??= cpuUs / 1000;
       write(waiting.execution);
     },
     onRecord(execution, keepLogs) {
-      const entry = entries.get(execution.id);
+      const key = keyOf(execution.function_id, execution.id);
+      const entry = entries.get(key);
       if (entry !== undefined) entry.keepLogs = keepLogs;
       if (entry?.ended === true) return write(execution);
-      held.set(execution.id, { execution, since: options.now() });
+      held.set(key, { execution, since: options.now() });
     },
     tick(now) {
       for (const { execution, since } of held.values()) if (now - since >= JOIN_WAIT_MS) write(execution);
-      for (const [id, entry] of entries) {
+      for (const [key, entry] of entries) {
         const due = entry.writtenAt > 0 ? entry.writtenAt + AMEND_AFTER_MS : entry.nextTry;
-        if (entry.lines.length > 0 && now >= due && now >= entry.nextTry && !held.has(id))
-          amend(id, entry, now);
+        if (entry.lines.length > 0 && now >= due && now >= entry.nextTry && !held.has(key)) amend(entry, now);
         const keepFor = entry.ended && entry.lines.length === 0 ? AMEND_AFTER_MS * 2 : FORGET_AFTER_MS;
-        if (now - Math.max(entry.writtenAt, entry.since) >= keepFor) entries.delete(id);
+        if (now - Math.max(entry.writtenAt, entry.since) >= keepFor) entries.delete(key);
       }
     },
     async flush() {
       for (const { execution } of [...held.values()]) write(execution);
       await options.flushWriter();
-      for (const [id, entry] of entries)
-        if (entry.writtenAt > 0 && entry.lines.length > 0) amend(id, entry, options.now());
+      for (const entry of entries.values())
+        if (entry.writtenAt > 0 && entry.lines.length > 0) amend(entry, options.now());
       await amending;
     },
   };
+}
+
+function keyOf(functionId: string, executionId: string): string {
+  return `${functionId} ${executionId}`;
 }

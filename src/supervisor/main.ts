@@ -80,7 +80,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const join = createExecutionJoin({
     write: writer.add,
     flushWriter: writer.flush,
-    amend: (id, logs) => store.executions.amend(id, { logs }),
+    amend: (functionId, id, logs) => store.executions.amend(functionId, id, { logs }),
     onError,
     now: Date.now,
   });
@@ -130,10 +130,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       }),
     events: (fn) => ({
       onLog: (id, lines: LogLine[]) => {
-        if (id !== null && !fn.disable_execution_logs) join.onLog(id, lines);
+        if (id !== null && !fn.disable_execution_logs) join.onLog(fn.id, id, lines);
         liveLogs.onLog(fn.id, id, lines);
       },
-      onEnd: join.onEnd,
+      onEnd: (id, cpuUs) => join.onEnd(fn.id, id, cpuUs),
     }),
     onClaimed(fn, claimed, tookMs) {
       processes.set(claimed.process.id, claimed.process);
@@ -176,7 +176,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       cpuMs,
       running,
       oldest,
-      held: process.held,
+      // `waitUntil` gets as long as a call would.
+      held: process.held && Date.now() - instance.lastUsed < instance.fn.timeout_seconds * 1000 + BUSY_MS,
       lastUsed: instance.lastUsed,
       limitMs: options.callCpuMs ?? instance.fn.timeout_seconds * 1000,
     });
