@@ -1,7 +1,7 @@
 /** One Deno process: spawned blank, claimed for one version of one function, watched until it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -240,8 +240,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         claimNext = { resolve, reject };
       });
       loaded.catch(() => {}); // whoever awaits it below is told; if writing fails first, nobody does
-      await writeFile(join(dir, 'code', 'main.js'), what.code, { mode: 0o444 });
-      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o444 });
+      await writeCode(join(dir, 'code', 'main.js'), what.code);
+      if (what.v8 !== null) await writeCode(join(dir, 'code', 'v8.bin'), what.v8);
       control.send({
         t: 'claim',
         claim: {
@@ -306,6 +306,12 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   return deno;
 }
 
+/** At once where it is small: on the way of a first call, a turn through the thread pool takes longer than the write. */
+async function writeCode(path: string, bytes: Buffer): Promise<void> {
+  if (bytes.length <= MAX_BYTES_AT_ONCE) writeFileSync(path, bytes, { mode: 0o444 });
+  else await writeFile(path, bytes, { mode: 0o444 });
+}
+
 /** Readable to the process's user alone, and its own to write to only where it has to. */
 async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): Promise<void> {
   // Where there is no sandbox, its code cache and its scratch folder are on the disk too.
@@ -320,6 +326,7 @@ async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): 
   }
 }
 
+const MAX_BYTES_AT_ONCE = 64 * 1024;
 /** Bytes of code below which compiling is faster than handing a cache over. */
 const MIN_CACHED_BYTES = 48 * 1024;
 

@@ -57,12 +57,13 @@ function onMessage(message: ToRunner) {
 }
 
 /**
- * What every claim needs is loaded and compiled while the process waits: the module loader, the permission calls, and
- * the database that V8's code cache lies in. A blank process is ready without it.
+ * What every claim needs is loaded and compiled while the process waits: the module loader, the permission calls, the
+ * way of a call, and the database that V8's code cache lies in. A blank process is ready without it.
  */
 async function prepareAhead() {
   await import('data:text/javascript,export default 0');
   Deno.permissions.querySync({ name: 'net' });
+  await calls.rehearse();
   return { sqlite: await import('node:sqlite') };
 }
 
