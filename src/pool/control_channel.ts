@@ -1,6 +1,6 @@
 /** The supervisor's end of a process's control channel: lines of JSON over a Unix socket for that process alone. */
 import { createServer, type Socket } from 'node:net';
-import type { FromRunner, ToRunner } from './messages.js';
+import { type FromRunner, readMessage, type ToRunner } from './messages.js';
 
 export interface ControlChannel {
   send(message: ToRunner): void;
@@ -12,7 +12,7 @@ const MAX_LINE = 64 * 1024 * 1024;
 
 /**
  * Listens on `path` for one connection, the process's own; nothing else can connect after it.
- * `onMessage` gets what the process says; a line that is no JSON closes the channel.
+ * `onMessage` gets what the process says; a line that is none of its messages closes the channel.
  */
 export async function openControlChannel(
   path: string,
@@ -33,7 +33,7 @@ export async function openControlChannel(
         parts = [];
         length = 0;
         from = end + 1;
-        const message = parse(line);
+        const message = readMessage(line);
         if (message === null) return connection.destroy();
         onMessage(message);
       }
@@ -58,12 +58,4 @@ export async function openControlChannel(
       socket?.destroy();
     },
   };
-}
-
-function parse(line: string): FromRunner | null {
-  try {
-    return JSON.parse(line) as FromRunner;
-  } catch {
-    return null;
-  }
 }

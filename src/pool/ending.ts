@@ -1,7 +1,7 @@
 /** Why a process ended, read from how it exited and what it last wrote to standard error. */
 
 /** `killed`: by us, for the reason that was given with the kill. */
-export type EndReason = 'exit' | 'crash' | 'memory' | KillReason;
+export type EndReason = 'exit' | 'crash' | 'memory' | 'forbidden' | KillReason;
 export type KillReason =
   | 'timeout'
   | 'memory'
@@ -32,10 +32,14 @@ export function explainEnding(
   stderr: string,
   killedFor: KillReason | null,
 ): Ending {
-  return { reason: killedFor ?? reasonOf(code, stderr), code, signal, stderr };
+  return { reason: killedFor ?? reasonOf(code, signal, stderr), code, signal, stderr };
 }
 
-function reasonOf(code: number | null, stderr: string): EndReason {
+/** How bubblewrap tells that SIGSYS ended its process: a system call that its filter does not let through. */
+const SIGSYS_CODE = 128 + 31;
+
+function reasonOf(code: number | null, signal: NodeJS.Signals | null, stderr: string): EndReason {
+  if (code === SIGSYS_CODE || signal === 'SIGSYS') return 'forbidden';
   if (OUT_OF_MEMORY.test(stderr)) return 'memory';
   return code !== null && code < 128 ? 'exit' : 'crash';
 }

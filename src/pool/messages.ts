@@ -43,3 +43,71 @@ export interface Thrown {
   message: string;
   stack: string | null;
 }
+
+const LEVELS: readonly unknown[] = ['debug', 'info', 'log', 'warn', 'error'];
+
+/**
+ * Reads what a process says: it runs code that nobody trusts, so everything is looked at. Null when it is none of the
+ * messages above.
+ */
+export function readMessage(text: string): FromRunner | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  return isMessage(value) ? value : null;
+}
+
+function isMessage(value: unknown): value is FromRunner {
+  if (!isObject(value)) return false;
+  switch (value.t) {
+    case 'ready':
+      return true;
+    case 'claimed':
+      return isAmount(value.envMs) && isAmount(value.importMs);
+    case 'failed':
+      return isThrown(value.error);
+    case 'pong':
+      return isAmount(value.n);
+    case 'log':
+      return (value.id === null || isId(value.id)) && isLine(value.line);
+    case 'end':
+      return isId(value.id) && (value.cpuUs === -1 || isAmount(value.cpuUs));
+    case 'hold':
+      return typeof value.on === 'boolean';
+    case 'v8':
+      return typeof value.data === 'string';
+    default:
+      return false;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isAmount(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+}
+
+function isId(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= 64;
+}
+
+function isThrown(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { name, message, stack } = value;
+  return (
+    typeof name === 'string' && typeof message === 'string' && (stack === null || typeof stack === 'string')
+  );
+}
+
+function isLine(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 3) return false;
+  const [time, level, text]: unknown[] = value;
+  // What Date takes (ECMAScript, 21.4.1.1).
+  const isTime = isAmount(time) && (time as number) <= 8.64e15;
+  return isTime && LEVELS.includes(level) && typeof text === 'string';
+}

@@ -30,6 +30,8 @@ export function readAnswerHead(received: readonly string[], sized: string | null
       case 'upgrade':
       case 'trailer':
       case 'te':
+      case 'proxy-authenticate':
+      case 'proxy-connection':
         continue;
       case 'content-length':
         if (sized !== null) continue;

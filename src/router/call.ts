@@ -229,6 +229,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     const { outgoing } = this;
     const { headers, contentType, encoded, mark } = readAnswerHead(received, sized);
     if (mark !== undefined) this.readMark(mark);
+    if (status < 200 || status > 599)
+      return this.unsendable(new Error(`its status is ${status}, which is not from 200 to 599`));
     this.statusCode = status;
     if (this.kind === 'e') {
       this.errorBody = [];

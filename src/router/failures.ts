@@ -47,6 +47,7 @@ export function functionTimedOut(fn: FunctionMeta): HearthError {
 const WHY: Record<string, string> = {
   timeout: ', because another call on it went over its time',
   cpu: ', because its calls used more CPU time than they may',
+  forbidden: ', because it asked the system for what no function may do, such as opening a port',
   background: ', because it went on working after its calls',
 };
 

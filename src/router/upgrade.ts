@@ -272,7 +272,12 @@ function answerHead(request: UpgradeRequest, answer: IncomingMessage, ...more: s
     lines.push(`${request.answerHeaders[index]}: ${request.answerHeaders[index + 1]}`);
   for (let index = 0; index + 1 < answer.rawHeaders.length; index += 2) {
     const name = answer.rawHeaders[index] ?? '';
-    if (/^(x-hearth.*|x-request-id|x-execution-id|keep-alive|transfer-encoding)$/i.test(name)) continue;
+    if (
+      /^(x-hearth.*|x-request-id|x-execution-id|keep-alive|transfer-encoding|trailer|te|proxy-\w+)$/i.test(
+        name,
+      )
+    )
+      continue;
     if (status !== 101 && /^connection$/i.test(name)) continue;
     lines.push(`${name}: ${answer.rawHeaders[index + 1]}`);
   }

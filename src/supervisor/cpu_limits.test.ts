@@ -40,7 +40,7 @@ describe('CPU of running calls', () => {
 
 describe('CPU of an idle process', () => {
   it('ends it when it works on without a call', () => {
-    expect(run([{ uses: 0 }, { uses: 900 }, { uses: 900 }, { uses: 900 }])).toEqual([
+    expect(run([{ uses: 0 }, { uses: 400 }, { uses: 400 }, { uses: 400 }])).toEqual([
       null,
       null,
       'background',
@@ -49,7 +49,7 @@ describe('CPU of an idle process', () => {
   });
 
   it.each([
-    ['now and then', { uses: 900, lastUsed: 0 }, { uses: 10, lastUsed: 0 }],
+    ['now and then', { uses: 450, lastUsed: 0 }, { uses: 10, lastUsed: 0 }],
     ['a little all the time', { uses: 150 }, { uses: 150 }],
     ['while waitUntil holds it', { uses: 900, held: true }, { uses: 900, held: true }],
     ['right after a call', { uses: 900, lastUsed: 110_000 }, { uses: 900, lastUsed: 110_000 }],

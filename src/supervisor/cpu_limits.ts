@@ -40,11 +40,11 @@ interface Known {
 }
 
 /** ms after the last call in which the process may tidy up: routers report use every second. */
-const SETTLE_MS = 2_500;
+const SETTLE_MS = 2_000;
 /** Share of one core that an idle process may use: timers and garbage collection take less. */
 const IDLE_SHARE = 0.2;
 /** ms of CPU above that share that end it. */
-const IDLE_LIMIT_MS = 1_000;
+const IDLE_LIMIT_MS = 500;
 
 export function createCpuLimits(): CpuLimits {
   const processes = new Map<number, Known>();

@@ -170,14 +170,17 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       running += calls.calls;
       if (calls.oldest !== null) oldest = Math.min(calls.oldest, oldest ?? calls.oldest);
     }
+    // `waitUntil` gets as long as a call would.
+    const quietMs = Date.now() - instance.lastUsed;
+    const held = process.held && quietMs < instance.fn.timeout_seconds * 1000 + BUSY_MS;
+    if (process.held && !held && running === 0) fleet.retireProcess(process.id, 'background');
     const verdict = cpuLimits.judge({
       process: process.id,
       at: Date.now(),
       cpuMs,
       running,
       oldest,
-      // `waitUntil` gets as long as a call would.
-      held: process.held && Date.now() - instance.lastUsed < instance.fn.timeout_seconds * 1000 + BUSY_MS,
+      held,
       lastUsed: instance.lastUsed,
       limitMs: options.callCpuMs ?? instance.fn.timeout_seconds * 1000,
     });

@@ -54,7 +54,7 @@ underEachSandbox(
     );
 
     it('reaches_out_of_a_worker.ts reaches none of them', async () => {
-      await expectRefused('reaches_out_of_a_worker', spellings(), 512);
+      await expectRefused('reaches_out_of_a_worker', spellings(), 1024);
     });
 
     it('follows_a_redirect.ts is not followed into one', async () => {

@@ -4,14 +4,25 @@
  */
 import { FrameKind, MAX_FRAMED_ANSWER } from '../frames.ts';
 import type { Claim } from '../messages.ts';
-import { toResponse, withHeader } from './answer.ts';
+import { BadAnswer, toResponse, withHeader } from './answer.ts';
 import { type Control, thrownToJson } from './control.ts';
 import { describe } from './describe.ts';
 import type { Execution, Executions } from './execution.ts';
-import { asRequest, FramedRequest } from './framed_request.ts';
+import { asRequest, FramedRequest, INTERNAL } from './framed_request.ts';
 import type { Channel, ChannelEvents } from './frames.ts';
 import { CallContext, type Handler } from './handler.ts';
-import { headersGet, OwnResponse, slice, split, startsWith, Table } from './intrinsics.ts';
+import {
+  headersAppend,
+  headersForEach,
+  headersGet,
+  OwnHeaders,
+  OwnRequest,
+  OwnResponse,
+  slice,
+  split,
+  startsWith,
+  Table,
+} from './intrinsics.ts';
 import type { Logs } from './logs.ts';
 import { headOf, readStatic, type StaticAnswer } from './static_answer.ts';
 
@@ -66,8 +77,8 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     const lines = split(head, '\n');
     const framed = new FramedRequest(lines, body);
     const request = asRequest(framed);
-    const execution = executions.begin(lines[2] as string, request);
-    const context = new CallContext(request, execution.id, claim, waitUntil);
+    const execution = executions.begin(lines[2] as string, (name) => FramedRequest.internal(framed, name));
+    const context = new CallContext(execution, claim, waitUntil);
     let response: Response;
     try {
       const value = executions.run(execution, handler, request, context, infoOf(framed));
@@ -107,6 +118,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     const { channel, call, request } = origin;
     let found: StaticAnswer | null;
     try {
+      if (response.status === 101) throw new BadAnswer(NO_UPGRADE);
       found = readStatic(response);
       if (found === null) headOf(response);
     } catch (thrown) {
@@ -180,20 +192,28 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     const id = headersGet(request.headers, 'x-execution-id');
     if (id === null) return take(request);
     if (handler === undefined) return new OwnResponse(null, { status: 204 });
-    const execution = executions.begin(id, request);
+    const { headers } = request;
+    const execution = executions.begin(id, (name) => headersGet(headers, name));
+    const upgrades = headersGet(headers, 'upgrade') !== null;
     try {
-      const context = new CallContext(request, id, claim, waitUntil);
-      const value = executions.run(execution, handler, request, context, info);
-      if (value instanceof Promise) return settle(execution, value);
-      return finish(execution, sendable(value), '');
+      const context = new CallContext(execution, claim, waitUntil);
+      // An upgrade needs the very request that came.
+      const visible = upgrades ? request : withoutInternal(request);
+      const value = executions.run(execution, handler, visible, context, info);
+      if (value instanceof Promise) return settle(execution, value, upgrades);
+      return finish(execution, sendable(value, upgrades), '');
     } catch (thrown) {
       return finish(execution, executions.run(execution, errorAnswer, thrown), 'e');
     }
   }
 
-  async function settle(execution: Execution, promise: Promise<unknown>): Promise<Response> {
+  async function settle(
+    execution: Execution,
+    promise: Promise<unknown>,
+    upgrades: boolean,
+  ): Promise<Response> {
     try {
-      return finish(execution, sendable(await promise), '');
+      return finish(execution, sendable(await promise, upgrades), '');
     } catch (thrown) {
       return finish(execution, executions.run(execution, errorAnswer, thrown), 'e');
     }
@@ -242,10 +262,24 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
   };
 }
 
-function sendable(value: unknown): Response {
+const NO_UPGRADE = 'the function answered with 101 to a request that asks for no upgrade';
+
+function sendable(value: unknown, upgrades: boolean): Response {
   const response = toResponse(value);
+  if (response.status === 101 && !upgrades) throw new BadAnswer(NO_UPGRADE);
   headOf(response);
   return response;
+}
+
+/** The request without the headers that the router added for the runner alone. */
+function withoutInternal(request: Request): Request {
+  const headers = new OwnHeaders();
+  let internal = false;
+  headersForEach(request.headers, (value, name) => {
+    if (startsWith(name, INTERNAL)) internal = true;
+    else headersAppend(headers, name, value);
+  });
+  return internal ? new OwnRequest(request, { headers }) : request;
 }
 
 function infoOf(request: FramedRequest): Deno.ServeHandlerInfo {

@@ -13,14 +13,15 @@ export interface Execution {
   answered: boolean;
   /** The reading of the shared CPU clock when it began. */
   readonly cpuAtStart: number;
-  readonly request: Request;
+  /** Of the headers that the router adds for the runner alone. */
+  readonly internal: (name: string) => string | null;
 }
 
 export interface Executions {
   current(): Execution | undefined;
   /** How many calls came at once, those that follow now. */
   arrive(calls: number): void;
-  begin(id: string, request: Request): Execution;
+  begin(id: string, internal: Execution['internal']): Execution;
   run<A extends unknown[], T>(execution: Execution, task: (...args: A) => T, ...args: A): T;
   /** The call no longer counts as running; returns its CPU time in µs. */
   finish(execution: Execution): number;
@@ -57,7 +58,7 @@ export function createExecutions(): Executions {
     arrive(calls) {
       crowded = calls > 1;
     },
-    begin(id, request) {
+    begin(id, internal) {
       settle();
       running++;
       return {
@@ -68,7 +69,7 @@ export function createExecutions(): Executions {
         waiting: 0,
         answered: false,
         cpuAtStart: share,
-        request,
+        internal,
       };
     },
     run,

@@ -5,11 +5,13 @@
 import {
   abortWith,
   decode,
+  headersAppend,
   OwnAbortController,
   OwnHeaders,
   OwnRequest,
   parse,
   sliceBytes,
+  startsWith,
   uncurry,
 } from './intrinsics.ts';
 
@@ -21,6 +23,8 @@ const arrayBufferOf = uncurry(OwnRequest.prototype.arrayBuffer);
 
 /** Lines of the head before the headers: method, URL, execution id. */
 const HEADERS_AT = 3;
+/** How the names of headers begin that the router adds for the runner alone. */
+export const INTERNAL = 'x-hearth-';
 
 export class FramedRequest {
   readonly #lines: string[];
@@ -83,6 +87,13 @@ export class FramedRequest {
     request.#over = true;
     request.#finished?.resolve();
   }
+  /** Of the headers that the router adds for the runner alone. */
+  static internal(request: FramedRequest, name: string): string | null {
+    const lines = request.#lines;
+    for (let index = HEADERS_AT; index + 1 < lines.length; index += 2)
+      if (lines[index] === name) return lines[index + 1] as string;
+    return null;
+  }
   static real(request: FramedRequest): Request {
     return request.#asReal();
   }
@@ -97,8 +108,10 @@ export class FramedRequest {
   #readHeaders(): Headers {
     const headers = new OwnHeaders();
     const lines = this.#lines;
-    for (let index = HEADERS_AT; index + 1 < lines.length; index += 2)
-      headers.append(lines[index] as string, lines[index + 1] as string);
+    for (let index = HEADERS_AT; index + 1 < lines.length; index += 2) {
+      const name = lines[index] as string;
+      if (!startsWith(name, INTERNAL)) headersAppend(headers, name, lines[index + 1] as string);
+    }
     return headers;
   }
   /** The body lies there whole: a stream of it costs ten times as much as reading it. */

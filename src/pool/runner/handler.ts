@@ -1,28 +1,28 @@
 /** The three styles of a function, as one: a web `Request` in, whatever the function returns out. */
+import type { Execution } from './execution.ts';
 
-/** The context of a call, read from the router's headers when it is asked for. */
+/** The context of a call, read from the router's own headers when it is asked for. */
 export class CallContext {
-  readonly #request: Request;
+  readonly #internal: (name: string) => string | null;
   readonly execution_id: string;
   readonly tenant: string;
   readonly function: string;
   readonly waitUntil: (promise: unknown) => void;
 
   constructor(
-    request: Request,
-    id: string,
+    execution: Execution,
     claim: { tenant: string; function: string } | undefined,
     waitUntil: (promise: unknown) => void,
   ) {
-    this.#request = request;
-    this.execution_id = id;
+    this.#internal = execution.internal;
+    this.execution_id = execution.id;
     this.tenant = claim?.tenant ?? '';
     this.function = claim?.function ?? '';
     this.waitUntil = waitUntil;
   }
   get params(): Record<string, string> {
-    const header = this.#request.headers.get('x-hearth-params');
-    return header === null ? {} : JSON.parse(decodeURIComponent(header));
+    const params = this.#internal('x-hearth-params');
+    return params === null ? {} : JSON.parse(decodeURIComponent(params));
   }
   get user_id() {
     return this.#read('x-hearth-user-id');
@@ -36,7 +36,7 @@ export class CallContext {
     return role === 'none' ? undefined : role;
   }
   #read(name: string): string | undefined {
-    const value = this.#request.headers.get(name);
+    const value = this.#internal(name);
     return value === null ? undefined : decodeURIComponent(value);
   }
 }

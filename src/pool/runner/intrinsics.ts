@@ -39,6 +39,7 @@ export const indexOf = uncurry(String.prototype.indexOf);
 export const startsWith = uncurry(String.prototype.startsWith);
 export const slice = uncurry(String.prototype.slice);
 export const split = uncurry(String.prototype.split as (separator: string) => string[]);
+export const headersAppend = uncurry(Headers.prototype.append);
 export const headersForEach = uncurry(Headers.prototype.forEach);
 export const headersGet = uncurry(Headers.prototype.get);
 export const headersSet = uncurry(Headers.prototype.set);

@@ -37,6 +37,7 @@ const calls = createCalls({ control, executions, logs, waitUntil });
 serve({ path: listenPath, onListen: () => {}, onError: calls.unanswerable }, calls.answer);
 void listenForFrames(framesPath, progressPath, calls.frames);
 offerPlatform();
+hideMachine();
 control.send({ t: 'ready' });
 const ahead = prepareAhead();
 await control.listen(onMessage);
@@ -131,9 +132,7 @@ function offerPlatform() {
   const tokens = new Set(['HEARTH_TOKEN', 'FLUXBASE_TOKEN']);
   Object.defineProperty(Deno.env, 'get', {
     value: (name: string) =>
-      tokens.has(name)
-        ? (executions.current()?.request.headers.get('x-hearth-token') ?? get(name))
-        : get(name),
+      tokens.has(name) ? (executions.current()?.internal('x-hearth-token') ?? get(name)) : get(name),
     configurable: true,
   });
   globalThis.addEventListener('unhandledrejection', (event) => {
@@ -149,6 +148,23 @@ function offerPlatform() {
   });
   reportFrom('setTimeout');
   reportFrom('setInterval');
+}
+
+/** What would show a function its process from below, or give it means that nothing limits. */
+function hideMachine() {
+  const internals = Deno as unknown as { internal: symbol };
+  Reflect.deleteProperty(Deno, internals.internal);
+  Object.defineProperty(Deno, 'args', { value: Object.freeze([]), enumerable: true });
+  process.argv.length = 1;
+  // The sandbox ends a process that opens a port; so far it does not have to come.
+  for (const name of ['listen', 'listenTls'] as const) {
+    const refuse = () => {
+      throw new Deno.errors.NotCapable('a function opens no port: it is called by the platform');
+    };
+    Object.defineProperty(Deno, name, { value: refuse, enumerable: true });
+  }
+  // It loads the machine's graphics driver into the process, and asks no permission.
+  Reflect.deleteProperty(Navigator.prototype, 'gpu');
 }
 
 /** Deno leaves a timer's context before it reports what the timer threw: reported from within, it finds its execution. */
