@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HearthError, messageOf } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
-import { type Denial, FrameKind } from '../supervisor/protocol.js';
+import { type Denial, FrameKind, type Roster, type Seated } from '../supervisor/protocol.js';
 import { readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
 import { type CallDescription, executionOf } from './call_description.js';
@@ -34,7 +34,7 @@ export interface CallContext {
   leases: Leases;
   notes: ExecutionNotes;
   /** Calls that are running, so that the sweep finds those over their time. */
-  running: Set<Running>;
+  running: Roster<Running>;
   /** Bytes that a body may have on its way to a function. */
   maxRequestBytes: number;
   /** Bytes that an answer's body may have. */
@@ -44,7 +44,7 @@ export interface CallContext {
 }
 
 /** What the sweep and the drain do to each. */
-export interface Running {
+export interface Running extends Seated {
   /** The process that it runs on, and since when (Unix ms); null while it waits. */
   place(): { process: number; since: number } | null;
   checkDeadline(now: number): void;
@@ -58,6 +58,7 @@ const ENDED = new Error('the process ended');
 const BROKEN_OFF = 'The answer broke off: its stream failed, or the process ended.';
 
 export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
+  seat = -1;
   private readonly context: CallContext;
   private readonly request: CallDescription;
   private readonly incoming: IncomingMessage;

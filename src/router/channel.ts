@@ -6,6 +6,7 @@ import { closeSync, open, readSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import {
   ANSWER_PREFIX,
+  CallTable,
   FrameKind,
   MAX_ANSWER_FRAME,
   MAX_REQUEST_FRAME,
@@ -37,7 +38,7 @@ export function fitsFrame(head: string, bodyLength: number): boolean {
 
 export class Channel {
   private readonly socket: Socket;
-  private readonly calls = new Map<number, FrameHandler>();
+  private readonly calls = new CallTable<FrameHandler>();
   private last = 0;
   /** What the next flush writes, in Latin-1. */
   private batch = '';
@@ -83,7 +84,7 @@ export class Channel {
 
   /** The caller is gone: the function's `request.signal` says so, and its answer goes nowhere. */
   abort(call: number): void {
-    if (!this.calls.delete(call) || !this.usable) return;
+    if (this.calls.take(call) === undefined || !this.usable) return;
     this.batch += `${word(5)}${ABORT}${word(call)}`;
     this.schedule();
   }
@@ -92,7 +93,7 @@ export class Channel {
   unseen(): number {
     const seen = this.lastSeen();
     let calls = 0;
-    for (const call of this.calls.keys()) if (call > seen) calls++;
+    for (const [call] of this.calls.entries()) if (call > seen) calls++;
     return calls;
   }
 
@@ -140,9 +141,8 @@ export class Channel {
       return;
     }
     const call = bytes.readUInt32BE(at + 5);
-    const handler = this.calls.get(call);
+    const handler = this.calls.take(call);
     if (handler === undefined) return; // aborted
-    this.calls.delete(call);
     const headEnd = at + ANSWER_PREFIX + bytes.readUInt32BE(at + 15);
     if (headEnd > end) return this.fail(handler);
     const head = bytes.toString('latin1', at + ANSWER_PREFIX, headEnd);
@@ -165,7 +165,7 @@ export class Channel {
     const seen = this.connected ? this.lastSeen() : 0;
     if (this.progress !== null) closeSync(this.progress);
     this.progress = null;
-    const lost = [...this.calls];
+    const lost = this.calls.entries();
     this.calls.clear();
     for (const [call, handler] of lost) handler.onLost(call > seen);
   }

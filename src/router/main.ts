@@ -5,12 +5,13 @@ import { messageOf } from '../errors.js';
 import { createExecutionWriter } from '../store/execution_writer.js';
 import { openStore } from '../store/main.js';
 import type { PreparedCode } from '../store/types.js';
-import type {
-  RouterConfig,
-  RouterMethods,
-  SupervisorMethods,
-  ToRouter,
-  ToSupervisor,
+import {
+  Roster,
+  type RouterConfig,
+  type RouterMethods,
+  type SupervisorMethods,
+  type ToRouter,
+  type ToSupervisor,
 } from '../supervisor/protocol.js';
 import { createRpc } from '../supervisor/rpc.js';
 import { createInstruments } from '../telemetry/instruments.js';
@@ -128,7 +129,7 @@ export async function startRouter(
   const calls: CallContext = {
     leases,
     notes,
-    running: new Set(),
+    running: new Roster(),
     maxRequestBytes: config.maxRequestBytes ?? Number.POSITIVE_INFINITY,
     maxResponseBytes: config.maxResponseBytes ?? Number.POSITIVE_INFINITY,
     overdue: (process) => link.send({ t: 'overdue', process }),

@@ -45,6 +45,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
   let timer: NodeJS.Timeout | undefined;
   let stopAsking = () => {};
   const running = {
+    seat: -1,
     place: () => (slot === null ? null : { process: slot.lease.address.process, since: startedAt }),
     checkDeadline: () => {},
     cutOff: () =>

@@ -6,6 +6,7 @@ import type { Execution, FunctionMeta, PreparedCode } from '../store/types.js';
 import type { Delta } from '../telemetry/delta.js';
 import type { ReplyMessage, RequestMessage } from './rpc.js';
 
+export { CallTable, Roster, type Seated } from '../pool/call_table.js';
 export {
   ANSWER_PREFIX,
   FrameKind,

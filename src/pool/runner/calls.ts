@@ -2,6 +2,7 @@
  * Calls of the function, as they come: in frames, or as HTTP requests. A handler that answers at once is answered at
  * once: each promise on this path costs more than all else here.
  */
+import { CallTable } from '../call_table.ts';
 import { FrameKind, MAX_FRAMED_ANSWER } from '../frames.ts';
 import type { Claim } from '../messages.ts';
 import { BadAnswer, toResponse, withHeader } from './answer.ts';
@@ -60,7 +61,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
   /** Answers that a router is to fetch over HTTP, by their ticket. */
   const held = new Table<string, { response: Response; origin: Origin }>();
   /** Framed calls that are not answered yet. */
-  const open = new Table<Channel, Table<number, Origin>>();
+  const open = new Table<Channel, CallTable<Origin>>();
   let tickets = 0;
 
   function onCall(channel: Channel, call: number, head: string, body: Uint8Array<ArrayBuffer> | null) {
@@ -109,7 +110,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     const text = executions.run(execution, errorText, thrown);
     const cpuUs = executions.finish(execution);
     close(execution, cpuUs);
-    openOf(channel).delete(call);
+    openOf(channel).take(call);
     FramedRequest.finish(request);
     channel.answer(call, FrameKind.Failed, cpuUs, 500, '', text);
   }
@@ -127,14 +128,14 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     const cpuUs = executions.finish(execution);
     const more = close(execution, cpuUs);
     if (found !== null && (found.body === null || found.body.length <= MAX_FRAMED_ANSWER)) {
-      openOf(channel).delete(call);
+      openOf(channel).take(call);
       FramedRequest.finish(request);
       const kind = more ? FrameKind.More : FrameKind.Done;
       channel.answer(call, kind, cpuUs, found.status, found.head, found.body);
       return;
     }
     const ticket = `${++tickets}`;
-    openOf(channel).set(call, origin);
+    if (openOf(channel).get(call) === undefined) openOf(channel).set(call, origin);
     held.set(ticket, {
       response: withHeader(response, 'x-hearth', `${mark}${more ? 'm' : 'd'}${cpuUs}`),
       origin,
@@ -150,19 +151,18 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     return more;
   }
 
-  function openOf(channel: Channel): Table<number, Origin> {
+  function openOf(channel: Channel): CallTable<Origin> {
     let calls = open.get(channel);
     if (calls === undefined) {
-      calls = new Table();
+      calls = new CallTable();
       open.set(channel, calls);
     }
     return calls;
   }
 
   function onAbort(channel: Channel, call: number) {
-    const origin = open.get(channel)?.get(call);
+    const origin = open.get(channel)?.take(call);
     if (origin === undefined) return;
-    openOf(channel).delete(call);
     FramedRequest.abort(origin.request);
   }
 
@@ -234,7 +234,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     if (found === undefined) return new OwnResponse(null, { status: 410 });
     held.delete(slice(ticket, mark.length));
     const { channel, call, request: framed } = found.origin;
-    openOf(channel).delete(call);
+    openOf(channel).take(call);
     request.signal.addEventListener('abort', () => FramedRequest.abort(framed));
     return found.response;
   }
