@@ -5,12 +5,13 @@ import { measureCold } from './cold.mjs';
 import { loader } from './load.mjs';
 import { measureMemory, measureSpecialised } from './memory_figures.mjs';
 import { startDenoServe } from './peers/deno_serve.mjs';
-import { hearthPeer } from './peers/hearth.mjs';
+import { hearthPeer, startHearth } from './peers/hearth.mjs';
 import { startProcessPerCall } from './peers/process_per_call.mjs';
 import { startProxy } from './peers/proxy.mjs';
 import { startWorkerd } from './peers/workerd.mjs';
+import { measureSpawn } from './sandbox.mjs';
 import { measureStart } from './start_times.mjs';
-import { isStopping, stopAll, stopOnSignals } from './started.mjs';
+import { folder, isStopping, stopAll, stopOnSignals } from './started.mjs';
 import { printTargets } from './targets.mjs';
 import { measureLatency, measureThroughput } from './throughput.mjs';
 import { printVersions } from './versions.mjs';
@@ -55,15 +56,21 @@ async function bench() {
   const memory = await measureMemory(node);
   const cold = await measureCold(node, options);
   const specialised = measureSpecialised(node);
+  // One router, as the other peers are one process; and the same with Deno's permissions for a sandbox.
+  const one = await startHearth(await folder(), { HEARTH_ROUTERS: '1' });
+  const open = await startHearth(await folder(), { HEARTH_ROUTERS: '1', HEARTH_SANDBOX: 'permissions' });
+  const spawn = await measureSpawn(one, open);
   const peers = {
     a: await startDenoServe(),
     b: await startProxy(),
     c: await startWorkerd(),
     d: await startProcessPerCall(),
-    e: await hearthPeer(node),
+    e: await hearthPeer(one),
+    f: await hearthPeer(node),
+    g: await hearthPeer(open),
   };
   const throughput = await measureThroughput(peers, options);
   const latency = await measureLatency({ b: peers.b, e: peers.e }, options);
-  await measureAccounts(node, cold.calls + throughput.calls + latency.calls);
+  await measureAccounts(one, spawn.calls + throughput.calls + latency.calls);
   printTargets({ ...start, ...memory, ...cold, ...specialised, ...throughput, ...latency });
 }

@@ -5,6 +5,7 @@ const TARGETS = [
   ['throughput, Hearth over the bare proxy', 'ratio_b', '>=', 0.8],
   ['throughput, Hearth over workerd', 'ratio_c', '>=', 1],
   ['throughput, Hearth over one deno run per call', 'ratio_d', '>=', 200],
+  ['throughput, with the sandbox over without', 'ratio_g', '>=', 0.97],
   ['latency added to the bare proxy, p50, ms', 'addedMs', '<=', 0.1],
   ['first call, p50, ms', 'coldP50Ms', '<=', 8],
   ['first call, p99, ms', 'coldP99Ms', '<=', 30],

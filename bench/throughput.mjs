@@ -12,7 +12,9 @@ const NAMES = {
   b: 'node:http, undici, Unix socket, Deno.serve',
   c: 'workerd',
   d: 'one deno run per call',
-  e: 'Hearth',
+  e: 'Hearth, one router',
+  f: 'Hearth, a router for each core',
+  g: 'Hearth, one router, no sandbox but Deno’s permissions',
 };
 
 export async function measureThroughput(peers, options) {
@@ -29,10 +31,14 @@ export async function measureThroughput(peers, options) {
       rounds: rates.map(round),
     });
   }
-  for (const peer of ['a', 'b', 'c', 'd']) {
+  for (const peer of ['a', 'b', 'c', 'd', 'g']) {
     const ratios = runs.e.map(({ perSecond }, n) => perSecond / runs[peer][n].perSecond);
     figures[`ratio_${peer}`] = median(ratios);
     figure(`ratio_e_${peer}`, median(ratios), 'ratio', { rounds: ratios.map(round) });
+  }
+  for (const peer of ['b', 'c']) {
+    const ratios = runs.f.map(({ perSecond }, n) => perSecond / runs[peer][n].perSecond);
+    figure(`ratio_f_${peer}`, median(ratios), 'ratio', { rounds: ratios.map(round) });
   }
   return figures;
 }

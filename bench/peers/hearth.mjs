@@ -1,4 +1,4 @@
-// (e) Hearth as users run it: embedded PostgreSQL, authentication, metrics and executions on.
+// (e, f, g) Hearth as users run it: embedded PostgreSQL, authentication, metrics and executions on.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 export const POOL_SIZE = 4;
 
 /** Starts a node; resolves when `/readyz` answers 200, with the ms that it took. */
-export async function startHearth(dataDir) {
+export async function startHearth(dataDir, settings = {}) {
   const port = await freePort();
   const began = performance.now();
   const program = start(process.execPath, [MAIN], {
@@ -19,6 +19,7 @@ export async function startHearth(dataDir) {
       HEARTH_METRICS_PORT: '0',
       HEARTH_POOL_SIZE: String(POOL_SIZE),
       HEARTH_FUNCTIONS_DIR: join(dataDir, 'no-functions'),
+      ...settings,
     },
   });
   const url = `http://127.0.0.1:${port}`;

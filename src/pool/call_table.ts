@@ -5,7 +5,7 @@
  * collection: that made a fifth of a router's work.
  */
 
-const BUCKETS = 256;
+const BUCKETS = 64;
 
 /** A list without a prototype: in a process, a function can put setters on the one of all lists. */
 function bare<Item>(): Item[] {

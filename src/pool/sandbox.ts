@@ -126,17 +126,26 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
     options.net ? '--allow-net' : `--allow-net=${sockets.map((path) => `unix:${path}`).join()}`,
     ...(options.net && sandbox.denyNet.length > 0 ? [`--deny-net=${sandbox.denyNet.join()}`] : []),
     places.runner,
+  );
+  // Not as arguments: a function could read those, and hiding them from `process.argv` costs 2 MiB in each process.
+  const runnerPaths = [
     at(SOCKET_FILES.http),
     at(SOCKET_FILES.frames),
     at(SOCKET_FILES.progress),
     at(CONTROL_SOCKET),
     places.denoDir,
     places.scratch,
-  );
+  ];
   return {
     command: command[0] ?? places.deno,
     args: command.slice(1),
-    env: { DENO_DIR: places.denoDir, NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', PATH: '/usr/bin:/bin' },
+    env: {
+      DENO_DIR: places.denoDir,
+      NO_COLOR: '1',
+      DENO_NO_UPDATE_CHECK: '1',
+      PATH: '/usr/bin:/bin',
+      RUNNER_PATHS: runnerPaths.join('\n'),
+    },
     inside: { code: places.code, run: places.run },
     tellsPid: walled,
     filter,

@@ -42,8 +42,6 @@ export interface Calls {
   /** For `Deno.serve`: what Deno itself could not answer with, a defect of the function's Response. */
   unanswerable(thrown: unknown): Response;
   frames: ChannelEvents;
-  /** Runs the way of a call, so that the first real one finds its code compiled. */
-  rehearse(): Promise<void>;
 }
 
 /** Where a frame's answer goes. */
@@ -173,20 +171,6 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     open.delete(channel);
   }
 
-  async function rehearse() {
-    const nobody = { answer: () => {} };
-    const look = (request: Request) =>
-      OwnResponse.json({ path: new URL(request.url).pathname, agent: request.headers.get('user-agent') });
-    const head = 'GET\nhttp://localhost/a?b=c\nid\nuser-agent\nnobody\nhost\nlocalhost';
-    for (let time = 0; time < 3; time++) {
-      serve(look, nobody, 0, head, null);
-      serve(async (request) => look(request), nobody, 0, head, null);
-      serve(() => new OwnResponse('text', { status: 201, headers: { 'x-a': 'b' } }), nobody, 0, head, null);
-      await null;
-    }
-    open.delete(nobody);
-  }
-
   /** One over HTTP: a call, or a router that comes for the answer to one. */
   function answer(request: Request, info: Deno.ServeHandlerInfo): Response | Promise<Response> {
     const id = headersGet(request.headers, 'x-execution-id');
@@ -257,7 +241,6 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     },
     answer,
     unanswerable: (thrown) => withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`),
-    rehearse,
     frames: { onArrival: executions.arrive, onCall, onAbort, onClosed },
   };
 }

@@ -2,8 +2,8 @@
  * The program inside each Deno process: it starts blank, becomes one version of one function when the supervisor
  * claims it, and then serves calls that routers send over its Unix socket.
  *
- * Arguments: the paths to listen on, for HTTP and for frames, that of the progress file, that of the control socket, the
- * process's DENO_DIR, its scratch folder.
+ * `RUNNER_PATHS` in its environment has, a line each: the paths to listen on, for HTTP and for frames, that of the
+ * progress file, that of the control socket, the process's DENO_DIR, its scratch folder.
  */
 
 import type { Claim, ToRunner } from '../messages.ts';
@@ -17,8 +17,9 @@ import { listenForFrames } from './frames.ts';
 import { captureServe, findHandler } from './handler.ts';
 import { captureConsole } from './logs.ts';
 
-const [listenPath = '', framesPath = '', progressPath = '', controlPath = '', denoDir = '', scratch = ''] =
-  Deno.args;
+const [listenPath = '', framesPath = '', progressPath = '', controlPath = '', denoDir = '', scratch = ''] = (
+  Deno.env.get('RUNNER_PATHS') ?? ''
+).split('\n');
 for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
 const { entries } = Object;
 const setEnv = Deno.env.set.bind(Deno.env);
@@ -58,13 +59,12 @@ function onMessage(message: ToRunner) {
 }
 
 /**
- * What every claim needs is loaded and compiled while the process waits: the module loader, the permission calls, the
- * way of a call, and the database that V8's code cache lies in. A blank process is ready without it.
+ * What every claim needs is loaded and compiled while the process waits: the module loader, the permission calls, and
+ * the database that V8's code cache lies in. A blank process is ready without it.
  */
 async function prepareAhead() {
   await import('data:text/javascript,export default 0');
   Deno.permissions.querySync({ name: 'net' });
-  await calls.rehearse();
   return { sqlite: await import('node:sqlite') };
 }
 
@@ -154,8 +154,6 @@ function offerPlatform() {
 function hideMachine() {
   const internals = Deno as unknown as { internal: symbol };
   Reflect.deleteProperty(Deno, internals.internal);
-  Object.defineProperty(Deno, 'args', { value: Object.freeze([]), enumerable: true });
-  process.argv.length = 1;
   // The sandbox ends a process that opens a port; so far it does not have to come.
   for (const name of ['listen', 'listenTls'] as const) {
     const refuse = () => {
