@@ -13,7 +13,7 @@ import { measureSpawn } from './sandbox.mjs';
 import { measureStart } from './start_times.mjs';
 import { folder, isStopping, stopAll, stopOnSignals } from './started.mjs';
 import { printTargets } from './targets.mjs';
-import { measureLatency, measureThroughput } from './throughput.mjs';
+import { measureLatency, measureRatios } from './throughput.mjs';
 import { printVersions } from './versions.mjs';
 
 const { values } = parseArgs({
@@ -56,21 +56,22 @@ async function bench() {
   const memory = await measureMemory(node);
   const cold = await measureCold(node, options);
   const specialised = measureSpecialised(node);
-  // One router, as the other peers are one process; and the same with Deno's permissions for a sandbox.
-  const one = await startHearth(await folder(), { HEARTH_ROUTERS: '1' });
-  const open = await startHearth(await folder(), { HEARTH_ROUTERS: '1', HEARTH_SANDBOX: 'permissions' });
-  const spawn = await measureSpawn(one, open);
-  const peers = {
+  const others = {
     a: await startDenoServe(),
     b: await startProxy(),
     c: await startWorkerd(),
     d: await startProcessPerCall(),
-    e: await hearthPeer(one),
-    f: await hearthPeer(node),
-    g: await hearthPeer(open),
   };
-  const throughput = await measureThroughput(peers, options);
+  await measureRatios('f', { b: others.b, c: others.c, f: await hearthPeer(node) }, options);
+  await node.stop();
+  // One router, as the other peers are one process. No other node beside it: an idle one is not quite idle.
+  const one = await startHearth(await folder(), { HEARTH_ROUTERS: '1' });
+  const peers = { ...others, e: await hearthPeer(one) };
+  const throughput = await measureRatios('e', peers, options);
   const latency = await measureLatency({ b: peers.b, e: peers.e }, options);
-  await measureAccounts(one, spawn.calls + throughput.calls + latency.calls);
-  printTargets({ ...start, ...memory, ...cold, ...specialised, ...throughput, ...latency });
+  await measureAccounts(one, throughput.calls + latency.calls);
+  const open = await startHearth(await folder(), { HEARTH_ROUTERS: '1', HEARTH_SANDBOX: 'permissions' });
+  const price = await measureRatios('e', { e: peers.e, g: await hearthPeer(open) }, options);
+  await measureSpawn(one, open);
+  printTargets({ ...start, ...memory, ...cold, ...specialised, ...throughput, ...latency, ...price });
 }

@@ -24,7 +24,6 @@ export async function measureSpawn(walled, open) {
   const ms = (name) => (took[name] / SPAWNS) * 1000;
   figure('spawn_sandbox', ms('walled'), 'ms', { spawns: SPAWNS });
   figure('spawn_permissions', ms('open'), 'ms', { spawns: SPAWNS, ratio: round(ms('walled') / ms('open')) });
-  return { calls: SPAWNS };
 }
 
 async function spawns(node) {

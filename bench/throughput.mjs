@@ -17,7 +17,8 @@ const NAMES = {
   g: 'Hearth, one router, no sandbox but Deno’s permissions',
 };
 
-export async function measureThroughput(peers, options) {
+/** The throughput of each peer, and that of `own` over each of the others, round by round. */
+export async function measureRatios(own, peers, options) {
   const { connections } = options;
   const { runs, calls } = await inRounds(peers, options);
   const figures = { calls };
@@ -31,14 +32,10 @@ export async function measureThroughput(peers, options) {
       rounds: rates.map(round),
     });
   }
-  for (const peer of ['a', 'b', 'c', 'd', 'g']) {
-    const ratios = runs.e.map(({ perSecond }, n) => perSecond / runs[peer][n].perSecond);
+  for (const peer of Object.keys(peers).filter((name) => name !== own)) {
+    const ratios = runs[own].map(({ perSecond }, n) => perSecond / runs[peer][n].perSecond);
     figures[`ratio_${peer}`] = median(ratios);
-    figure(`ratio_e_${peer}`, median(ratios), 'ratio', { rounds: ratios.map(round) });
-  }
-  for (const peer of ['b', 'c']) {
-    const ratios = runs.f.map(({ perSecond }, n) => perSecond / runs[peer][n].perSecond);
-    figure(`ratio_f_${peer}`, median(ratios), 'ratio', { rounds: ratios.map(round) });
+    figure(`ratio_${own}_${peer}`, median(ratios), 'ratio', { rounds: ratios.map(round) });
   }
   return figures;
 }

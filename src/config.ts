@@ -62,6 +62,9 @@ const Settings = z.object({
     .refine((entries) => entries.every((entry) => denied.safeParse(entry).success), { error: EGRESS_DENY })
     .optional(),
   HEARTH_EGRESS_IPV6: z.enum(['on', 'off'], { error: 'must be on or off' }).optional(),
+  HEARTH_TENANTS_WITHOUT_SANDBOX: z
+    .enum(['refuse', 'allow'], { error: 'must be refuse or allow' })
+    .default('refuse'),
   HEARTH_DRAIN_SECONDS: whole(0, 3600).default(300),
   HEARTH_KEEP_ALIVE_SECONDS: whole(1, 86_400).default(600),
   HEARTH_CALL_CPU_SECONDS: whole(1, 3600).optional(),
@@ -93,6 +96,8 @@ export interface Config {
   egressDeny: string[];
   /** Whether functions may speak IPv6. */
   egressIpv6: boolean;
+  /** Whether several tenants may share a node with nothing but Deno's permissions between them. */
+  tenantsWithoutSandbox: boolean;
   drainSeconds: number;
   keepAliveMs: number;
   /** Null: a call may use as much CPU as its function's time limit. */
@@ -138,6 +143,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     sandbox: settings.HEARTH_SANDBOX,
     egressDeny: settings.HEARTH_EGRESS_DENY ?? (isLoopback(settings.HEARTH_HOST) ? [] : ['private']),
     egressIpv6: (settings.HEARTH_EGRESS_IPV6 ?? (isSingleIpv6(settings.HEARTH_HOST) ? 'on' : 'off')) === 'on',
+    tenantsWithoutSandbox: settings.HEARTH_TENANTS_WITHOUT_SANDBOX === 'allow',
     drainSeconds: settings.HEARTH_DRAIN_SECONDS,
     keepAliveMs: settings.HEARTH_KEEP_ALIVE_SECONDS * 1000,
     callCpuMs:

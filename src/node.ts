@@ -93,6 +93,16 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     const store = await openStore(connection, { max: SUPERVISOR_CONNECTIONS, name: 'hearth-supervisor' });
     releasers.push(store.stop);
     const sandbox = await sandboxing;
+    if (
+      sandbox.kind === 'permissions' &&
+      !config.tenantsWithoutSandbox &&
+      (await store.tenants.count()) > 1
+    ) {
+      throw new StartError(
+        `there are several tenants, and only Deno's permissions between them (${sandbox.reason}): ` +
+          'install bubblewrap, or set HEARTH_TENANTS_WITHOUT_SANDBOX=allow',
+      );
+    }
 
     const keys = await readKeys(config.dataDir, config);
     const code = await createCodeCache({

@@ -3,11 +3,13 @@ import { type Connection, connect, type PoolOptions, type Sql } from './connecti
 import { createExecutions, type Executions } from './executions.js';
 import { createFunctions, type Functions } from './functions.js';
 import { createNotifications, type Notifications } from './notifications.js';
+import { createTenants, type Tenants } from './tenants.js';
 
 export interface Store {
   functions: Functions;
   executions: Executions;
   notifications: Notifications;
+  tenants: Tenants;
   /** For createExecutionWriter(). */
   sql: Sql;
   /** @throws when the database does not answer. */
@@ -27,6 +29,7 @@ export async function openStore(connection: Connection, options: PoolOptions = {
     functions: createFunctions(sql),
     executions: createExecutions(sql),
     notifications: createNotifications(connection, options.name ?? 'hearth'),
+    tenants: createTenants(sql),
     sql,
     async ping() {
       await sql`select 1`;

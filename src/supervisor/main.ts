@@ -1,5 +1,6 @@
 /** The supervisor: the primary process of a node, which owns the Deno processes, the routers and the work by the clock. */
 import type { CodeCache } from '../pool/code_cache.js';
+import type { EndReason } from '../pool/ending.js';
 import { createPool } from '../pool/main.js';
 import type { LogLine } from '../pool/messages.js';
 import type { Prepare } from '../pool/prepare.js';
@@ -67,6 +68,9 @@ const BUSY_MS = 1_500;
 const TOKEN_LIFE_S = 3_600;
 /** MiB that a Deno process has besides what its function holds. */
 const RUNTIME_MB = 64;
+/** Over so many times its soft limit a process is ended at once. */
+const HARD_FACTOR = 2;
+const MATTERS_OF_COURSE = new Set<EndReason>(['idle', 'superseded', 'evicted', 'shutdown']);
 
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { store, routers, onError } = options;
@@ -94,6 +98,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     onEnded: (process) =>
       void process.ended.then((ending) => {
         metrics.ended(ending.reason);
+        tellFollowers(process, ending.reason);
         fleet.ended(process.id, ending.reason);
       }),
     onError,
@@ -152,6 +157,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     return signToken(jwtSecret, { role: 'anon', tenant: fn.tenant, iat: now, exp: now + TOKEN_LIFE_S });
   }
 
+  /** Who follows a function's log sees why a process of it ended, where that is no matter of course. */
+  function tellFollowers(process: DenoProcess, reason: EndReason) {
+    const fn = fleet.instanceOf(process.id)?.fn;
+    if (fn === undefined || MATTERS_OF_COURSE.has(reason)) return;
+    liveLogs.onLog(fn.id, null, [[Date.now(), 'error', `A process of this function ended: ${reason}.`]]);
+  }
+
   function renewTokens() {
     for (const process of processes.values()) {
       const fn = fleet.instanceOf(process.id)?.fn;
@@ -203,8 +215,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       if (instance === undefined) return;
       const { fn } = instance;
       metrics.sampled(fn, process.id, memory, cpuMs);
-      // The soft limit: a process over it takes no new calls, and another takes its place.
-      if (memory > (fn.memory_limit_mb + RUNTIME_MB) * 1024 * 1024) fleet.retireProcess(process.id, 'memory');
+      // Over the soft limit a process takes no new calls, and another takes its place.
+      const softLimit = (fn.memory_limit_mb + RUNTIME_MB) * 1024 * 1024;
+      if (memory > HARD_FACTOR * softLimit) process.kill('memory');
+      else if (memory > softLimit) fleet.retireProcess(process.id, 'memory');
       limitCpu(process, instance, cpuMs);
     },
     onStuck: (process, stuck) => fleet.setStuck(process.id, stuck),

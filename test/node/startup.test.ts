@@ -5,7 +5,9 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { databaseUrl } from '../support/database_url.js';
 import { root, startNode, until } from '../support/node.js';
+import { startTestPostgres, run as statement } from '../support/postgres.js';
 import { mentioning } from '../support/processes.js';
 import { type Run, runToEnd } from '../support/run.js';
 
@@ -116,6 +118,20 @@ describe('a place that cannot be used', () => {
   it.each(['file', 'file/below'])('is named when the data directory is %s', async (name) => {
     const dataDir = join(root, 'package.json', name === 'file' ? '' : 'below').replace(/\/$/, '');
     expectRefusal(await runToEnd({ HEARTH_DATA_DIR: dataDir }), new RegExp(`data directory ${dataDir}`));
+  });
+
+  it('is named when several tenants would have nothing but permissions between them', async () => {
+    const postgres = await startTestPostgres();
+    const connection = await postgres.database();
+    const address = await databaseUrl(connection);
+    try {
+      await statement(connection, `insert into tenants (slug, display_name) values ('second', 'Second')`);
+      const env = { HEARTH_DATA_DIR: newDataDir(), DATABASE_URL: address.url, HEARTH_SANDBOX: 'permissions' };
+      expectRefusal(await runToEnd(env), /several tenants.*HEARTH_TENANTS_WITHOUT_SANDBOX/);
+    } finally {
+      await address.stop();
+      await postgres.stop();
+    }
   });
 
   it('is named when HEARTH_SANDBOX asks for a bubblewrap that is not there', async () => {
