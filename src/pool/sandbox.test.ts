@@ -84,8 +84,8 @@ async function look(sandbox: Sandbox, net: boolean): Promise<Record<string, unkn
 const PROBE = `
 const tried = async (attempt) => { try { return await attempt() } catch (error) { return error.message } };
 const list = (path) => [...Deno.readDirSync(path || '/')].map(({ name, isDirectory }) => isDirectory ? list(path + '/' + name) : path + '/' + name).flat();
-const files = Deno.args[0].startsWith('/fn') ? list('') : [];
-const scratch = Deno.args[5];
+const files = Deno.env.get('RUNNER_PATHS').startsWith('/fn') ? list('') : [];
+const scratch = Deno.env.get('RUNNER_PATHS').split('\\n')[5];
 const block = new Uint8Array(1024 * 1024);
 let filled = 0;
 const fill = () => { const file = Deno.openSync(scratch + '/full', { create: true, append: true }); while (filled < 100) { file.writeSync(block); filled++ } };
@@ -133,7 +133,7 @@ describe.runIf(tools.bwrap !== null)('behind bubblewrap', () => {
       '/proc/self/exe',
       '/runner.js',
     ]);
-    for (const name of seen.environment as string[]) expect(name).toMatch(/^(DENO_\w+|NO_COLOR|PATH|PWD)$/);
+    for (const name of seen.environment as string[]) expect(name).toMatch(/^(DENO_\w+|NO_COLOR|PATH|PWD|RUNNER_PATHS)$/);
     // Without /dev/null no other program can even be started.
     expect(seen.program).toMatch(/No such file/);
   });

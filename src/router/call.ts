@@ -72,6 +72,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   private frame: { head: string; body: string } | null = null;
   /** Its number on the slot's channel while it is there; 0 otherwise. */
   private framed = 0;
+  /** The same, while its answer is fetched. */
+  private fetched = 0;
   private collecting = false;
   /** Whether the function saw the call, for certain. */
   private seen = false;
@@ -194,9 +196,13 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   }
 
   onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void {
+    const call = this.framed;
     this.framed = 0;
     if (this.over) return this.leave(true);
-    if (kind === FrameKind.Take) return this.fetchAnswer(headers[0] ?? '');
+    if (kind === FrameKind.Take) {
+      this.fetched = call;
+      return this.fetchAnswer(headers[0] ?? '');
+    }
     this.kind = kind === FrameKind.Done ? 'd' : kind === FrameKind.Failed ? 'e' : 'm';
     this.cpuMs = cpuUs / 1000;
     const bare = status === 204 || status === 304;
@@ -380,7 +386,10 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   private cut(): void {
     const { slot } = this;
     if (slot === null) return;
-    if (this.framed === 0) return slot.connection?.destroy();
+    if (this.framed === 0) {
+      if (this.fetched !== 0) slot.lease.channel.giveUp(this.fetched);
+      return slot.connection?.destroy();
+    }
     slot.lease.channel.abort(this.framed);
     this.framed = 0;
     this.leave(true);

@@ -84,7 +84,12 @@ export class Channel {
 
   /** The caller is gone: the function's `request.signal` says so, and its answer goes nowhere. */
   abort(call: number): void {
-    if (this.calls.take(call) === undefined || !this.usable) return;
+    if (this.calls.take(call) !== undefined) this.giveUp(call);
+  }
+
+  /** Nobody comes for the answer that the process has kept. */
+  giveUp(call: number): void {
+    if (!this.usable) return;
     this.batch += `${word(5)}${ABORT}${word(call)}`;
     this.schedule();
   }

@@ -101,6 +101,18 @@ describe('a reader', () => {
       expect(execution).toMatchObject({ status: 'cancelled', logs: 'waiting\nnoticed the abort' });
     }
   });
+
+  it('gives up a stream that the function answers with all the same', async () => {
+    await node.deployFile('waits_for_abort.ts', {}, 'streams_in_vain');
+    const log = await followLog(node, 'streams_in_vain');
+    const client = new AbortController();
+    const call = node.call('streams_in_vain?stream', { signal: client.signal });
+    call.catch(() => {}); // it is to be aborted
+    await until(() => log.events().some(({ message }) => message === 'waiting'));
+    client.abort();
+    await until(() => log.events().some(({ message }) => message === 'stream given up'));
+    await log.stop();
+  });
 });
 
 describe('server-sent events', () => {

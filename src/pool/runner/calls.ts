@@ -49,6 +49,8 @@ interface Origin {
   readonly channel: Channel;
   readonly call: number;
   readonly request: FramedRequest;
+  /** Under which its answer waits to be fetched. */
+  ticket?: string;
 }
 
 export function createCalls({ control, executions, logs, waitUntil }: CallsOptions): Calls {
@@ -132,7 +134,12 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
       channel.answer(call, kind, cpuUs, found.status, found.head, found.body);
       return;
     }
+    if (FramedRequest.isAborted(request)) {
+      FramedRequest.finish(request);
+      return discard(response);
+    }
     const ticket = `${++tickets}`;
+    origin.ticket = ticket;
     if (openOf(channel).get(call) === undefined) openOf(channel).set(call, origin);
     held.set(ticket, {
       response: withHeader(response, 'x-hearth', `${mark}${more ? 'm' : 'd'}${cpuUs}`),
@@ -161,14 +168,21 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
   function onAbort(channel: Channel, call: number) {
     const origin = open.get(channel)?.take(call);
     if (origin === undefined) return;
-    FramedRequest.abort(origin.request);
+    giveUp(origin);
   }
 
   function onClosed(channel: Channel) {
-    open.get(channel)?.forEach(({ request }) => {
-      FramedRequest.abort(request);
-    });
+    open.get(channel)?.forEach(giveUp);
     open.delete(channel);
+  }
+
+  /** Nobody waits for it any more, nor comes for its answer. */
+  function giveUp({ request, ticket }: Origin) {
+    FramedRequest.abort(request);
+    const found = ticket === undefined ? undefined : held.get(ticket);
+    if (ticket === undefined || found === undefined) return;
+    held.delete(ticket);
+    discard(found.response);
   }
 
   /** One over HTTP: a call, or a router that comes for the answer to one. */
@@ -243,6 +257,11 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     unanswerable: (thrown) => withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`),
     frames: { onArrival: executions.arrive, onCall, onAbort, onClosed },
   };
+}
+
+function discard(response: Response) {
+  // A stream that fails while it is given up has nobody to tell.
+  response.body?.cancel().catch(() => {});
 }
 
 const NO_UPGRADE = 'the function answered with 101 to a request that asks for no upgrade';

@@ -77,6 +77,9 @@ export class FramedRequest {
     request.#aborted = true;
     if (request.#controller !== null) abortWith(request.#controller);
   }
+  static isAborted(request: FramedRequest): boolean {
+    return request.#aborted;
+  }
   /** For `ServeHandlerInfo.completed`. */
   static completed(request: FramedRequest): Promise<void> {
     request.#finished ??= Promise.withResolvers();
