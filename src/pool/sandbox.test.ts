@@ -133,7 +133,8 @@ describe.runIf(tools.bwrap !== null)('behind bubblewrap', () => {
       '/proc/self/exe',
       '/runner.js',
     ]);
-    for (const name of seen.environment as string[]) expect(name).toMatch(/^(DENO_\w+|NO_COLOR|PATH|PWD|RUNNER_PATHS)$/);
+    for (const name of seen.environment as string[])
+      expect(name).toMatch(/^(DENO_\w+|NO_COLOR|PATH|PWD|RUNNER_PATHS)$/);
     // Without /dev/null no other program can even be started.
     expect(seen.program).toMatch(/No such file/);
   });
