@@ -1,5 +1,7 @@
 /** The router processes: forked, spoken to, and forked again at once when one dies. */
+
 import cluster, { type Worker } from 'node:cluster';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { messageOf, StartError } from '../errors.js';
 import type { RouterConfig, RouterMethods, SupervisorMethods, ToRouter, ToSupervisor } from './protocol.js';
@@ -208,13 +210,34 @@ function post(worker: Worker, message: unknown) {
   if (worker.isConnected()) worker.send(message as ToRouter, () => {});
 }
 
+/**
+ * Ports for those who ask for any: below the range from which the system gives out ports itself (32768 and up on Linux,
+ * 49152 on macOS), because one of those may be another's by the time that the routers listen.
+ */
+const FREE_PORTS = { first: 20_000, count: 12_000 };
+const TRIES = 20;
+
 /** The port to listen on, free at this moment; 0 becomes a real one, so that each router gets the same. */
 export async function reservePort(host: string, port: number, setting: string): Promise<number> {
+  for (let attempt = 0; port === 0 && attempt < TRIES; attempt++) {
+    const candidate = FREE_PORTS.first + randomInt(FREE_PORTS.count);
+    try {
+      return await tryPort(host, candidate);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') break; // the address is to blame
+    }
+  }
+  try {
+    return await tryPort(host, port);
+  } catch (error) {
+    throw new StartError(explain(error as NodeJS.ErrnoException, host, port, setting));
+  }
+}
+
+async function tryPort(host: string, port: number): Promise<number> {
   return await new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new StartError(explain(error, host, port, setting))),
-    );
+    server.once('error', reject);
     server.listen({ host, port, exclusive: true }, () => {
       const address = server.address();
       const found = typeof address === 'object' && address !== null ? address.port : port;
