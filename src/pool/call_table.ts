@@ -7,15 +7,23 @@
 
 const BUCKETS = 64;
 
+const { setPrototypeOf } = Object;
+
 /** A list without a prototype: in a process, a function can put setters on the one of all lists. */
 function bare<Item>(): Item[] {
-  return Object.setPrototypeOf([], null);
+  return setPrototypeOf([], null);
+}
+
+function buckets<Item>(): Item[][] {
+  const lists = bare<Item[]>();
+  for (let bucket = 0; bucket < BUCKETS; bucket++) lists[bucket] = bare();
+  return lists;
 }
 
 /** Values by whole numbers from 0 to 2^32 - 1, of which those that are there at one time are near each other. */
 export class CallTable<Value> {
-  readonly #numbers: number[][] = Array.from({ length: BUCKETS }, () => bare());
-  readonly #values: Value[][] = Array.from({ length: BUCKETS }, () => bare());
+  readonly #numbers: number[][] = buckets();
+  readonly #values: Value[][] = buckets();
   size = 0;
 
   /** The number must not be there yet. */

@@ -326,7 +326,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
       const slot = this.slot;
       this.slot = null;
       this.context.leases.lost(slot);
-      if (this.attempts < MAX_ATTEMPTS) return this.start();
+      if (this.attempts < MAX_ATTEMPTS) return this.acquire();
     }
     this.leave(false);
     if (this.outgoing.headersSent)

@@ -92,48 +92,37 @@ describe('what passes', () => {
   });
 });
 
+/** Sends two of the four bytes that it announces. */
+function halfACall(name: string): { rest(): void; answer(): string; end(): void } {
+  const socket = connect(Number(new URL(node.url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += String(chunk);
+  });
+  const head = `host: a\r\nauthorization: Bearer ${node.anon_key}\r\ncontent-length: 4`;
+  socket.write(`POST /functions/v1/${name}/stream HTTP/1.1\r\n${head}\r\n\r\nab`);
+  return { rest: () => socket.write('cd'), answer: () => answer, end: () => socket.destroy() };
+}
+
 describe('a small body that does not come', () => {
   it('holds no slot', async () => {
     await node.deployFile('request_faces.ts', { max_concurrency: 1, max_instances: 1 }, 'one_at_a_time');
-    const slow = connect(Number(new URL(node.url).port), '127.0.0.1');
-    slow.on('error', () => {});
-    let answer = '';
-    slow.on('data', (chunk) => {
-      answer += String(chunk);
-    });
-    slow.write(
-      `POST /functions/v1/one_at_a_time/stream HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${node.anon_key}\r\ncontent-length: 4\r\n\r\nab`,
-    );
+    const slow = halfACall('one_at_a_time');
     for (let call = 0; call < 3; call++) {
       const other = await node.call('one_at_a_time/kind');
       expect([other.status, await other.json()]).toEqual([200, [true, '[object Request]', true]]);
     }
-    slow.write('cd');
-    await until(
-      () => answer.endsWith('abcd'),
-      10_000,
-      () => answer,
-    );
-    slow.destroy();
+    slow.rest();
+    await until(() => slow.answer().endsWith('abcd'), 10_000, slow.answer);
+    slow.end();
   });
 
   it('is refused when the function’s time is up', async () => {
     await node.deployFile('request_faces.ts', { timeout_seconds: 1 }, 'impatient');
-    const slow = connect(Number(new URL(node.url).port), '127.0.0.1');
-    slow.on('error', () => {});
-    let answer = '';
-    slow.on('data', (chunk) => {
-      answer += String(chunk);
-    });
-    slow.write(
-      `POST /functions/v1/impatient/stream HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${node.anon_key}\r\ncontent-length: 4\r\n\r\nab`,
-    );
-    await until(
-      () => answer.includes('INVALID_REQUEST'),
-      10_000,
-      () => answer,
-    );
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-    slow.destroy();
+    const slow = halfACall('impatient');
+    await until(() => slow.answer().includes('INVALID_REQUEST'), 10_000, slow.answer);
+    expect(slow.answer()).toMatch(/^HTTP\/1\.1 400 /);
+    slow.end();
   });
 });

@@ -29,14 +29,23 @@ export function memoryBelow(pid: number): Map<number, number> {
 
 /** Runs `task`; the most bytes by which the resident memory of any of these processes grew meanwhile. */
 export async function growthOf(pids: readonly number[], task: () => Promise<void>): Promise<number> {
-  const before = pids.map(resident);
-  let growth = 0;
+  return await growth(() => new Map(pids.map((pid) => [pid, resident(pid)])), task);
+}
+
+/** Runs `task`; the most bytes by which any one of the routers and Deno processes below `pid` grew meanwhile. */
+export async function growthDuring(pid: number, task: () => Promise<void>): Promise<number> {
+  if (memoryBelow(pid).size === 0) throw new Error(`no process found below ${pid}`);
+  return await growth(() => memoryBelow(pid), task);
+}
+
+/** `read`: bytes by process; those that come later do not count. */
+async function growth(read: () => Map<number, number>, task: () => Promise<void>): Promise<number> {
+  const before = read();
+  let most = 0;
   let over = false;
   const watching = (async () => {
     while (!over) {
-      pids.forEach((pid, index) => {
-        growth = Math.max(growth, resident(pid) - (before[index] ?? 0));
-      });
+      for (const [pid, bytes] of read()) most = Math.max(most, bytes - (before.get(pid) ?? bytes));
       await sleep(25);
     }
   })();
@@ -46,7 +55,7 @@ export async function growthOf(pids: readonly number[], task: () => Promise<void
     over = true;
     await watching;
   }
-  return growth;
+  return most;
 }
 
 /** 0 once it has ended. */
@@ -56,28 +65,4 @@ function resident(pid: number): number {
   } catch {
     return 0;
   }
-}
-
-/** Runs `task`; the most bytes by which any one of the processes grew meanwhile. */
-export async function growthDuring(pid: number, task: () => Promise<void>): Promise<number> {
-  const before = memoryBelow(pid);
-  if (before.size === 0) throw new Error(`no process found below ${pid}`);
-  let growth = 0;
-  let over = false;
-  const watching = (async () => {
-    while (!over) {
-      for (const [child, bytes] of memoryBelow(pid)) {
-        const first = before.get(child);
-        if (first !== undefined) growth = Math.max(growth, bytes - first);
-      }
-      await sleep(25);
-    }
-  })();
-  try {
-    await task();
-  } finally {
-    over = true;
-    await watching;
-  }
-  return growth;
 }

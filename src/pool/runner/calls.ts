@@ -65,35 +65,26 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
   let tickets = 0;
 
   function onCall(channel: Channel, call: number, head: string, body: Uint8Array<ArrayBuffer> | null) {
-    if (handler !== undefined) serve(handler, channel, call, head, body);
-  }
-
-  function serve(
-    handler: Handler,
-    channel: Channel,
-    call: number,
-    head: string,
-    body: Uint8Array<ArrayBuffer> | null,
-  ) {
+    if (handler === undefined) return;
     const lines = split(head, '\n');
     const framed = new FramedRequest(lines, body);
     const request = asRequest(framed);
     const execution = executions.begin(lines[2] as string, (name) => FramedRequest.internal(framed, name));
     const context = new CallContext(execution, claim, waitUntil);
+    const origin = { channel, call, request: framed };
     let response: Response;
     try {
       const value = executions.run(execution, handler, request, context, infoOf(framed));
       if (value instanceof Promise) {
-        const origin = { channel, call, request: framed };
         openOf(channel).set(call, origin);
         void settleFramed(origin, execution, value);
         return;
       }
       response = toResponse(value);
     } catch (thrown) {
-      return fail({ channel, call, request: framed }, execution, thrown);
+      return fail(origin, execution, thrown);
     }
-    reply({ channel, call, request: framed }, execution, response);
+    reply(origin, execution, response);
   }
 
   async function settleFramed(origin: Origin, execution: Execution, promise: Promise<unknown>) {
@@ -228,11 +219,13 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     const ticket = headersGet(request.headers, 'x-hearth-take');
     if (ticket === null || mark === '' || !startsWith(ticket, mark))
       return new OwnResponse(null, { status: 204 });
-    const found = held.get(slice(ticket, mark.length));
+    const key = slice(ticket, mark.length);
+    const found = held.get(key);
     if (found === undefined) return new OwnResponse(null, { status: 410 });
-    held.delete(slice(ticket, mark.length));
+    held.delete(key);
     const { channel, call, request: framed } = found.origin;
     openOf(channel).take(call);
+    FramedRequest.finish(framed);
     request.signal.addEventListener('abort', () => FramedRequest.abort(framed));
     return found.response;
   }
@@ -275,13 +268,16 @@ function sendable(value: unknown, upgrades: boolean): Response {
 
 /** The request without the headers that the router added for the runner alone. */
 function withoutInternal(request: Request): Request {
-  const headers = new OwnHeaders();
   let internal = false;
-  headersForEach(request.headers, (value, name) => {
-    if (startsWith(name, INTERNAL)) internal = true;
-    else headersAppend(headers, name, value);
+  headersForEach(request.headers, (_, name) => {
+    internal ||= startsWith(name, INTERNAL);
   });
-  return internal ? new OwnRequest(request, { headers }) : request;
+  if (!internal) return request;
+  const headers = new OwnHeaders();
+  headersForEach(request.headers, (value, name) => {
+    if (!startsWith(name, INTERNAL)) headersAppend(headers, name, value);
+  });
+  return new OwnRequest(request, { headers });
 }
 
 function infoOf(request: FramedRequest): Deno.ServeHandlerInfo {

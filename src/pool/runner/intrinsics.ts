@@ -13,7 +13,6 @@ export function uncurry<This, Args extends unknown[], Result>(
 export const OwnResponse = Response;
 export const OwnHeaders = Headers;
 export const OwnRequest = Request;
-const OwnMap = Map;
 export const OwnAbortController = AbortController;
 export const OwnUint8Array = Uint8Array;
 export const OwnDataView = DataView;
@@ -48,11 +47,10 @@ export const abortWith = uncurry(AbortController.prototype.abort);
 const mapGet = uncurry(Map.prototype.get);
 const mapSet = uncurry(Map.prototype.set);
 const mapDelete = uncurry(Map.prototype.delete);
-const mapForEach = uncurry(Map.prototype.forEach);
 
 /** A map whose methods nobody else can replace. */
 export class Table<Key, Value> {
-  readonly #map = new OwnMap<Key, Value>();
+  readonly #map = new Map<Key, Value>();
   get(key: Key): Value | undefined {
     return mapGet(this.#map, key) as Value | undefined;
   }
@@ -61,8 +59,5 @@ export class Table<Key, Value> {
   }
   delete(key: Key): void {
     mapDelete(this.#map, key);
-  }
-  forEach(visit: (value: Value) => void): void {
-    mapForEach(this.#map, visit as (value: unknown) => void);
   }
 }

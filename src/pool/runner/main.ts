@@ -74,8 +74,8 @@ async function specialise(claim: Claim) {
   let cache: ModuleCache | null = null;
   if (claim.v8 !== null || claim.harvest) cache = openModuleCache((await ahead).sqlite, denoDir, claim.entry);
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
-  for (const [name, value] of Object.entries(claim.env)) Deno.env.set(name, value);
-  if (claim.permissions.read || claim.permissions.write) Deno.env.set('TMPDIR', scratch);
+  for (const [name, value] of entries(claim.env)) setEnv(name, value);
+  if (claim.permissions.read || claim.permissions.write) setEnv('TMPDIR', scratch);
   const code = fileFolder(claim.entry);
   narrow(claim.permissions);
   const ready = now();
