@@ -106,6 +106,24 @@ describe('the fleet', () => {
     ]);
   });
 
+  it('ends a process that is stuck without a call that its function has seen, unless it comes round', () => {
+    const { fleet, ready, pass, ended } = setUp();
+    fleet.acquire(1, 'f', 1);
+    const process = ready();
+    const stuckFor = (seen: number, ms: number) => {
+      fleet.setStuck(process, true);
+      fleet.stuckCalls(1, process, seen);
+      pass(ms);
+      fleet.setStuck(process, false);
+      pass(5_000);
+    };
+    stuckFor(0, 900);
+    stuckFor(1, 5_000);
+    expect(ended).toEqual([]);
+    stuckFor(0, 1_000);
+    expect(ended).toEqual([{ process, reason: 'background' }]);
+  });
+
   it('asks one router for slots that another one waits for', () => {
     const { fleet, ready, take } = setUp(fn({ max_concurrency: 2, max_instances: 1 }));
     fleet.acquire(1, 'f', 1);

@@ -33,6 +33,8 @@ export interface Instance {
   stuck: boolean;
   /** Routers that have said that no call of theirs was seen by the function since it is stuck. */
   readonly unseen: Set<number>;
+  /** Since when that has been all of them; null while it is not. */
+  uselessSince: number | null;
   retireReason: RetireReason | null;
   /** When a draining process is ended even though calls still run on it. */
   endBy: number;
@@ -72,6 +74,8 @@ interface FunctionState {
 
 /** ms that calls on a process get to finish after another call there went over its time. */
 const GRACE_MS = 2_000;
+/** ms for which a process may be stuck without a call. */
+const USELESS_MS = 1_000;
 /** ms that the first call in a queue waits for a slot of its own router before it gets one of another's. */
 const PATIENCE_MS = 250;
 
@@ -243,6 +247,7 @@ export function createFleet(options: FleetOptions) {
     if (instance === undefined || instance.stuck === stuck) return;
     instance.stuck = stuck;
     instance.unseen.clear();
+    instance.uselessSince = null;
     actions.broadcast({ t: 'stuck', process, stuck });
     if (stuck && (instance.retireReason === 'timeout' || instance.retireReason === 'cpu'))
       actions.end(instance, instance.retireReason);
@@ -250,13 +255,15 @@ export function createFleet(options: FleetOptions) {
     if (state !== undefined) serve(state);
   }
 
-  /** A process that is stuck without a call to be stuck in is no use to anyone: its calls go to another one. */
+  /**
+   * A process that is stuck without a call to be stuck in is no use to anyone: its calls go to another one. It has a
+   * moment to come round, for a machine that has too much to do makes processes late as well.
+   */
   function stuckCalls(router: number, process: number, seen: number) {
     const instance = byProcess.get(process);
     if (instance === undefined || !instance.stuck || seen > 0 || actions.isHeld(instance)) return;
     instance.unseen.add(router);
-    if ([...instance.leases.keys()].every((each) => instance.unseen.has(each)))
-      actions.end(instance, 'background');
+    if ([...instance.leases.keys()].every((each) => instance.unseen.has(each))) instance.uselessSince = now();
   }
 
   function retireProcess(process: number, reason: RetireReason) {
@@ -351,6 +358,7 @@ export function createFleet(options: FleetOptions) {
       lastUsed: now(),
       stuck: false,
       unseen: new Set(),
+      uselessSince: null,
       retireReason: null,
       endBy: Number.POSITIVE_INFINITY,
     };
@@ -420,6 +428,8 @@ export function createFleet(options: FleetOptions) {
       if (instance.state === 'draining' && instance.address !== null) {
         if (time >= instance.endBy) actions.end(instance, instance.retireReason ?? 'idle');
         else endIfDrained(instance);
+      } else if (instance.uselessSince !== null && time - instance.uselessSince >= USELESS_MS) {
+        actions.end(instance, 'background');
       } else if (instance.state === 'live' && instance.running.size === 0) {
         if (isExpired(instance.lastUsed, time, options.keepAliveMs)) retire(instance, 'idle');
       }
