@@ -16,6 +16,7 @@ import { createExecutions } from './execution.ts';
 import { listenForFrames } from './frames.ts';
 import { captureServe, findHandler } from './handler.ts';
 import { captureConsole } from './logs.ts';
+import { hideMachine, offerPlatform } from './platform.ts';
 
 const [listenPath = '', framesPath = '', progressPath = '', controlPath = '', denoDir = '', scratch = ''] = (
   Deno.env.get('RUNNER_PATHS') ?? ''
@@ -31,13 +32,11 @@ const executions = createExecutions();
 const serve = Deno.serve;
 const served = captureServe();
 
-let holds = 0;
-
 const logs = captureConsole(control, executions);
+const { waitUntil } = offerPlatform({ control, executions, logs });
 const calls = createCalls({ control, executions, logs, waitUntil });
 serve({ path: listenPath, onListen: () => {}, onError: calls.unanswerable }, calls.answer);
 void listenForFrames(framesPath, progressPath, calls.frames);
-offerPlatform();
 hideMachine();
 control.send({ t: 'ready' });
 const ahead = prepareAhead();
@@ -120,82 +119,4 @@ function narrow(permissions: Claim['permissions']) {
 /** Of a path or a file URL. */
 function fileFolder(file: string): string {
   return file.slice(file.startsWith('file://') ? 'file://'.length : 0, file.lastIndexOf('/'));
-}
-
-/** `EdgeRuntime.waitUntil`, the caller's token in the environment, and a life after unhandled errors. */
-function offerPlatform() {
-  Object.defineProperty(globalThis, 'EdgeRuntime', {
-    value: { waitUntil: (promise: unknown) => waitUntil(promise) },
-    configurable: true,
-  });
-  const get = Deno.env.get;
-  const tokens = new Set(['HEARTH_TOKEN', 'FLUXBASE_TOKEN']);
-  Object.defineProperty(Deno.env, 'get', {
-    value: (name: string) =>
-      tokens.has(name) ? (executions.current()?.internal('x-hearth-token') ?? get(name)) : get(name),
-    configurable: true,
-  });
-  globalThis.addEventListener('unhandledrejection', (event) => {
-    event.preventDefault();
-    logs.write(
-      'error',
-      `Unhandled rejection: ${describe(event.reason).stack ?? describe(event.reason).message}`,
-    );
-  });
-  globalThis.addEventListener('error', (event) => {
-    event.preventDefault();
-    logs.write('error', `Uncaught error: ${describe(event.error).stack ?? event.message}`);
-  });
-  reportFrom('setTimeout');
-  reportFrom('setInterval');
-}
-
-/** What would show a function its process from below, or give it means that nothing limits. */
-function hideMachine() {
-  const internals = Deno as unknown as { internal: symbol };
-  Reflect.deleteProperty(Deno, internals.internal);
-  // The sandbox ends a process that opens a port; so far it does not have to come.
-  for (const name of ['listen', 'listenTls'] as const) {
-    const refuse = () => {
-      throw new Deno.errors.NotCapable('a function opens no port: it is called by the platform');
-    };
-    Object.defineProperty(Deno, name, { value: refuse, enumerable: true });
-  }
-  // It loads the machine's graphics driver into the process, and asks no permission.
-  Reflect.deleteProperty(Navigator.prototype, 'gpu');
-}
-
-/** Deno leaves a timer's context before it reports what the timer threw: reported from within, it finds its execution. */
-function reportFrom(name: 'setTimeout' | 'setInterval') {
-  const start = Reflect.get<object, string>(globalThis, name);
-  const report = globalThis.reportError;
-  const timer = (callback: unknown, ...rest: unknown[]) => {
-    if (typeof callback !== 'function') return start(callback, ...rest);
-    const reported = (...args: unknown[]) => {
-      try {
-        callback(...args);
-      } catch (thrown) {
-        report(thrown);
-      }
-    };
-    return start(reported, ...rest);
-  };
-  Object.defineProperties(timer, Object.getOwnPropertyDescriptors(start));
-  Object.defineProperty(globalThis, name, { value: timer, writable: true, configurable: true });
-}
-
-function waitUntil(promise: unknown) {
-  const execution = executions.current();
-  const settled = Promise.resolve(promise).catch((thrown) => {
-    logs.write('error', `waitUntil: ${describe(thrown).stack ?? describe(thrown).message}`);
-  });
-  if (execution !== undefined) execution.waiting++;
-  if (holds++ === 0) control.send({ t: 'hold', on: true });
-  void settled.then(() => {
-    if (--holds === 0) control.send({ t: 'hold', on: false });
-    if (execution === undefined) return;
-    execution.waiting--;
-    if (execution.answered && execution.waiting === 0)
-      control.send({ t: 'end', id: execution.id, cpuUs: -1 });
-  });
 }
