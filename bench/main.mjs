@@ -9,7 +9,7 @@ import { hearthPeer, startHearth } from './peers/hearth.mjs';
 import { startProcessPerCall } from './peers/process_per_call.mjs';
 import { startProxy } from './peers/proxy.mjs';
 import { startWorkerd } from './peers/workerd.mjs';
-import { measureSpawn } from './sandbox.mjs';
+import { measurePrice } from './sandbox.mjs';
 import { measureStart } from './start_times.mjs';
 import { folder, isStopping, stopAll, stopOnSignals } from './started.mjs';
 import { printTargets } from './targets.mjs';
@@ -70,8 +70,7 @@ async function bench() {
   const throughput = await measureRatios('e', peers, options);
   const latency = await measureLatency({ b: peers.b, e: peers.e }, options);
   await measureAccounts(one, throughput.calls + latency.calls);
-  const open = await startHearth(await folder(), { HEARTH_ROUTERS: '1', HEARTH_SANDBOX: 'permissions' });
-  const price = await measureRatios('e', { e: peers.e, g: await hearthPeer(open) }, options);
-  await measureSpawn(one, open);
+  await one.stop();
+  const price = await measurePrice(options);
   printTargets({ ...start, ...memory, ...cold, ...specialised, ...throughput, ...latency, ...price });
 }

@@ -1,11 +1,26 @@
-// The price of the sandbox: how long a process takes to be ready with it and without it, by turns.
-import { deploy, metric, poolIsFull } from './peers/hearth.mjs';
+// The price of the sandbox: warm throughput, and how long a process takes to be ready, with it and without it, by turns.
+import { deploy, hearthPeer, metric, poolIsFull, startHearth } from './peers/hearth.mjs';
+import { folder } from './started.mjs';
 import { figure, round } from './statistics.mjs';
+import { measureRatios } from './throughput.mjs';
 
 const SPAWNS = 12;
 
+/** A few hundredths are looked for, which one round more or less moves: so many times the rounds of the rest. */
+const ROUNDS_FACTOR = 3;
+
+/** On two fresh nodes, so that neither has more executions in its database than the other. */
+export async function measurePrice(options) {
+  const walled = await startHearth(await folder(), { HEARTH_ROUTERS: '1' });
+  const open = await startHearth(await folder(), { HEARTH_ROUTERS: '1', HEARTH_SANDBOX: 'permissions' });
+  const peers = { e: await hearthPeer(walled), g: await hearthPeer(open) };
+  const price = await measureRatios('e', peers, { ...options, rounds: options.rounds * ROUNDS_FACTOR });
+  await measureSpawn(walled, open);
+  return price;
+}
+
 /** `walled`: a node with the strongest sandbox that works here; `open`: one with Deno's permissions alone. */
-export async function measureSpawn(walled, open) {
+async function measureSpawn(walled, open) {
   const nodes = { walled, open };
   const took = { walled: 0, open: 0 };
   for (let spawn = 0; spawn < SPAWNS; spawn++) {
