@@ -30,6 +30,8 @@ const url = (protocols: readonly string[]) =>
 
 /** One of what HEARTH_EGRESS_DENY lists. Deno takes no ranges of IPv6 addresses. */
 const denied = z.union([z.literal('private'), z.ipv4(), z.cidrv4(), z.ipv6()]);
+/** An address, or a range of them. */
+const addresses = z.union([z.ipv4(), z.cidrv4(), z.ipv6(), z.cidrv6()]);
 const EGRESS_DENY =
   'must be off, or a list such as private,203.0.113.0/24: the word private, addresses, and ranges of IPv4 addresses';
 
@@ -53,6 +55,15 @@ const Settings = z.object({
   HEARTH_REGION: z.string().min(1).max(64).default('local'),
   HEARTH_JWT_SECRET: secret(16).optional(),
   HEARTH_ADMIN_KEY: secret(16).optional(),
+  HEARTH_SECRET_KEY: secret(16).optional(),
+  HEARTH_SECRET_KEY_PREVIOUS: secret(16).optional(),
+  HEARTH_TRUSTED_PROXIES: z
+    .string()
+    .transform((value) => value.split(',').map((entry) => entry.trim()))
+    .refine((entries) => entries.every((entry) => addresses.safeParse(entry).success), {
+      error: 'must be a list of addresses and ranges such as 10.0.0.0/8,::1',
+    })
+    .optional(),
   HEARTH_SANDBOX: z
     .enum(['auto', 'bwrap', 'permissions'], { error: 'must be auto, bwrap or permissions' })
     .default('auto'),
@@ -91,6 +102,12 @@ export interface Config {
   region: string;
   jwtSecret: string | null;
   adminKey: string | null;
+  /** What stored secrets are sealed with; null: a key that is kept in the data directory. */
+  secretKey: string | null;
+  /** What they may still be sealed with. */
+  previousSecretKey: string | null;
+  /** Proxies whose X-Forwarded-For is believed: addresses and ranges. */
+  trustedProxies: string[];
   sandbox: 'auto' | 'bwrap' | 'permissions';
   /** What functions may not reach besides what is always denied: `private`, addresses, and IPv4 ranges. */
   egressDeny: string[];
@@ -140,6 +157,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     region: settings.HEARTH_REGION,
     jwtSecret: settings.HEARTH_JWT_SECRET ?? null,
     adminKey: settings.HEARTH_ADMIN_KEY ?? null,
+    secretKey: settings.HEARTH_SECRET_KEY ?? null,
+    previousSecretKey: settings.HEARTH_SECRET_KEY_PREVIOUS ?? null,
+    trustedProxies: settings.HEARTH_TRUSTED_PROXIES ?? [],
     sandbox: settings.HEARTH_SANDBOX,
     egressDeny: settings.HEARTH_EGRESS_DENY ?? (isLoopback(settings.HEARTH_HOST) ? [] : ['private']),
     egressIpv6: (settings.HEARTH_EGRESS_IPV6 ?? (isSingleIpv6(settings.HEARTH_HOST) ? 'on' : 'off')) === 'on',

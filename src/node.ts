@@ -19,7 +19,13 @@ import { type Connection, endpointsOf } from './store/connection.js';
 import { startEmbedded } from './store/embedded.js';
 import { openStore } from './store/main.js';
 import { migrate } from './store/migrate.js';
-import { credentialsPath, readKeys, writeCredentials } from './supervisor/credentials.js';
+import {
+  credentialsPath,
+  makeKeys,
+  readKept,
+  readSecretKey,
+  writeCredentials,
+} from './supervisor/credentials.js';
 import { type Supervisor, startSupervisor } from './supervisor/main.js';
 import { reservePort, startRouters } from './supervisor/routers.js';
 import { createClusterMetrics } from './telemetry/cluster_metrics.js';
@@ -90,7 +96,13 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     reloading.catch(() => {}); // reported where it is awaited
     const connection = await database(config, output.progress);
     await migrate(connection);
-    const store = await openStore(connection, { max: SUPERVISOR_CONNECTIONS, name: 'hearth-supervisor' });
+    const secretKeys = [await readSecretKey(config.dataDir, config.secretKey)];
+    if (config.previousSecretKey !== null) secretKeys.push(config.previousSecretKey);
+    const store = await openStore(connection, {
+      max: SUPERVISOR_CONNECTIONS,
+      name: 'hearth-supervisor',
+      secretKeys,
+    });
     releasers.push(store.stop);
     const sandbox = await sandboxing;
     if (
@@ -104,7 +116,9 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       );
     }
 
-    const keys = await readKeys(config.dataDir, config);
+    const kept = await readKept(config.dataDir);
+    const jwtSecret = await store.tenants.settleDefaultSecret(config.jwtSecret, kept.jwt_secret ?? null);
+    const keys = await makeKeys(kept, { jwtSecret, adminKey: config.adminKey });
     const code = await createCodeCache({
       dir: join(config.dataDir, 'code'),
       maxBytes: config.codeCacheBytes,
@@ -123,6 +137,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         prepare,
         functionsDir: config.functionsDir,
         tenant: 'default',
+        actor: { kind: 'system', id: null, address: null, request_id: null },
         changed: async () => {}, // nothing serves yet
       }),
     );
@@ -150,8 +165,9 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         host: config.host,
         port,
         connection,
-        jwtSecret: keys.jwt_secret,
         adminKey: keys.admin_key,
+        secretKeys,
+        trustedProxies: config.trustedProxies,
         domain: config.domain,
         functionsDir: config.functionsDir,
         maxCodeBytes: config.maxCodeBytes,
@@ -161,7 +177,6 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       },
       url: urlOf(platformHost(config.host, process.platform), port),
       region: config.region,
-      anonKey: keys.anon_key,
       onError: warn,
     });
     endProcesses = supervisor.endProcesses;

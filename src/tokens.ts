@@ -7,3 +7,12 @@ export function signToken(secret: string, payload: Record<string, unknown>): str
   const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(payload)}`;
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
+
+/** Years that a tenant's anon and service keys are good for, as Supabase's are. */
+export const KEY_LIFE_YEARS = 10;
+
+/** A tenant's long-lived key: a token of the role. `now` in Unix s. */
+export function signKey(secret: string, role: 'anon' | 'service_role', tenant: string, now: number): string {
+  const exp = now + KEY_LIFE_YEARS * 365 * 24 * 3600;
+  return signToken(secret, { iss: 'hearth', role, tenant, iat: now, exp });
+}

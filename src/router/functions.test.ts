@@ -16,8 +16,6 @@ describe('the table of functions', () => {
     expect(functions.byName('default', 'a')?.id).toBe('id-a');
     expect(functions.byName('acme', 'a')?.id).toBe('other');
     expect(functions.byName('acme', 'b')).toBeUndefined();
-    expect(functions.hasTenant('acme')).toBe(true);
-    expect(functions.hasTenant('nobody')).toBe(false);
   });
 
   it('lets the route with the longest literal prefix win, whatever the order', () => {

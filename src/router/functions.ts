@@ -12,7 +12,6 @@ export interface FunctionTable<T> {
   /** `path` without `/t/<tenant>` and without a query. */
   byRoute(tenant: string, path: string): RouteMatch<T> | undefined;
   byId(id: string): T | undefined;
-  hasTenant(tenant: string): boolean;
   set(meta: FunctionMeta): void;
   remove(id: string): void;
   keepOnly(ids: ReadonlySet<string>): void;
@@ -40,6 +39,7 @@ export function createFunctionTable<T>(make: (meta: FunctionMeta) => T): Functio
     entries.delete(id);
     const tenant = names.get(meta.tenant);
     if (tenant?.get(meta.name) === entry) tenant.delete(meta.name);
+    if (tenant?.size === 0) names.delete(meta.tenant);
     const kept = (routes.get(meta.tenant) ?? []).filter((route) => route.entry !== entry);
     if (kept.length > 0) routes.set(meta.tenant, kept);
     else routes.delete(meta.tenant);
@@ -63,7 +63,6 @@ export function createFunctionTable<T>(make: (meta: FunctionMeta) => T): Functio
       return undefined;
     },
     byId: (id) => entries.get(id),
-    hasTenant: (tenant) => tenant === 'default' || names.has(tenant),
     set(meta) {
       remove(meta.id);
       const entry = make(meta);

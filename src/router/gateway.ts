@@ -7,6 +7,7 @@ import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
 import type { Authenticator } from './authenticate.js';
 import { Call, type CallContext } from './call.js';
 import type { CallDescription } from './call_description.js';
+import type { ClientAddress } from './client_address.js';
 import { requestTooLarge } from './failures.js';
 import type { FunctionEntry } from './function_entry.js';
 import type { FunctionTable } from './functions.js';
@@ -14,7 +15,8 @@ import { encodeHeader, type ReadHeaders, readHeaders } from './headers.js';
 import { createUuid7, REQUEST_ID } from './ids.js';
 import type { Principal } from './principal.js';
 import { answerError, toHearthError } from './respond.js';
-import { readTarget } from './target.js';
+import { readTarget, type Target } from './target.js';
+import type { TenantEntry, TenantTable } from './tenants.js';
 import type { TokenMint } from './token_mint.js';
 import { startUpgrade, type UpgradeRequest } from './upgrade.js';
 
@@ -23,8 +25,8 @@ export interface GatewayOptions {
   authenticator: Authenticator;
   calls: CallContext;
   mint: TokenMint;
-  /** `<tenant>.<domain>` names the tenant. */
-  domain: string | null;
+  tenants: TenantTable;
+  clientAddress: ClientAddress;
   /** Whether the database answered last: an unknown function is then unknown for sure. */
   databaseUp(): boolean;
   /** Everything that is not a call of a function. */
@@ -33,11 +35,18 @@ export interface GatewayOptions {
 }
 
 export interface ApiRequest {
-  tenant: string;
   /** Without `/t/<tenant>`. */
   path: string;
   requestId: string;
-  principal(): Promise<Principal>;
+  /** The client's. */
+  address: string;
+  /** Who asks, and for which tenant. Rejects with UNAUTHENTICATED or FORBIDDEN. */
+  caller(): Promise<Caller>;
+}
+
+export interface Caller {
+  principal: Principal;
+  tenant: string;
 }
 
 export interface Gateway {
@@ -47,6 +56,14 @@ export interface Gateway {
 
 /** Paths that no custom route can take. */
 export const RESERVED = /^\/(?:api\/v1|functions\/v1|t|console|healthz|readyz)(?:\/|$)/;
+
+/** What a request asks for, before it is known who asks. */
+interface Asked {
+  target: Exclude<Target, { kind: 'invalid' }>;
+  /** What the host or the path names; null: the credential's own, or the default one. */
+  tenant: string | null;
+  address: string;
+}
 
 interface Resolved {
   entry: FunctionEntry;
@@ -67,42 +84,72 @@ export function createGateway(options: GatewayOptions): Gateway {
     const headers = readHeaders(incoming.rawHeaders);
     const requestId =
       headers.requestId !== undefined && REQUEST_ID.test(headers.requestId) ? headers.requestId : id;
-    let cors: readonly string[] = [];
     try {
       if (headers.hosts === 0 && incoming.httpVersion === '1.1')
         throw new HearthError('INVALID_REQUEST', 'The request has no Host header.');
-      const resolved = resolve(incoming.url ?? '/', headers);
-      if ('entry' in resolved) {
-        if (incoming.method === 'OPTIONS' && answeredPreflight(outgoing, headers, resolved.entry, requestId))
-          return;
-        // On refusals too, so that a browser shows the error and not a failure of CORS.
-        cors = resolved.entry.corsHeaders(headers.origin);
-        const admitted = admit(headers, resolved, isPreflight(incoming, headers));
-        if (admitted instanceof Promise) {
-          admitted.then(
-            (principal) => call(incoming, outgoing, headers, resolved, principal, id, requestId),
-            (error: unknown) => refuse(outgoing, error, requestId, cors),
-          );
-        } else call(incoming, outgoing, headers, resolved, admitted, id, requestId);
+      const asked = ask(incoming, headers);
+      if (asked.target.kind === 'other' && RESERVED.test(asked.target.pathname))
+        return callApi(incoming, outgoing, headers, asked, requestId);
+      const found = options.authenticator.authenticate(headers, asked.tenant, asked.address);
+      if (found instanceof Promise) {
+        found.then(
+          (principal) => serve(incoming, outgoing, headers, asked, principal, id, requestId),
+          (error: unknown) => serve(incoming, outgoing, headers, asked, asRefusal(error), id, requestId),
+        );
+      } else serve(incoming, outgoing, headers, asked, found, id, requestId);
+    } catch (error) {
+      refuse(outgoing, error, requestId, []);
+    }
+  }
+
+  /** `found`: who calls, nobody, or why the credential does not count. */
+  function serve(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    headers: ReadHeaders,
+    asked: Asked,
+    found: Principal | null | HearthError,
+    id: string,
+    requestId: string,
+  ) {
+    let cors: readonly string[] = [];
+    try {
+      const resolved = resolve(asked, incoming.url ?? '/', found);
+      if (resolved === null) return callApi(incoming, outgoing, headers, asked, requestId);
+      if (incoming.method === 'OPTIONS' && answeredPreflight(outgoing, headers, resolved.entry, requestId))
         return;
-      }
-      options.api(incoming, outgoing, {
-        ...resolved,
-        requestId,
-        principal: async () => {
-          const principal = await options.authenticator.authenticate(headers);
-          if (principal === null)
-            throw new HearthError(
-              'UNAUTHENTICATED',
-              'This needs a credential: a service key or a service_role token.',
-            );
-          checkTenant(principal, resolved.tenant);
-          return principal;
-        },
-      });
+      // On refusals too, so that a browser shows the error and not a failure of CORS.
+      cors = resolved.entry.corsHeaders(headers.origin);
+      const principal = admit(resolved, found, isPreflight(incoming, headers));
+      call(incoming, outgoing, headers, resolved, principal, id, requestId);
     } catch (error) {
       refuse(outgoing, error, requestId, cors);
     }
+  }
+
+  function callApi(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    headers: ReadHeaders,
+    { target, tenant, address }: Asked,
+    requestId: string,
+  ) {
+    // Whether there is such a tenant is for those to know who have a credential.
+    const caller = async (): Promise<Caller> => {
+      const principal = await options.authenticator.authenticate(headers, tenant, address);
+      if (principal === null)
+        throw new HearthError(
+          'UNAUTHENTICATED',
+          'This needs a credential: a service key or a service_role token.',
+        );
+      const slug = tenant ?? principal.tenant ?? 'default';
+      checkTenant(principal, slug);
+      const entry = options.tenants.bySlug(slug);
+      if (entry === undefined) throw unknownTenant();
+      if (principal.role !== 'admin') checkActive(entry);
+      return { principal, tenant: slug };
+    };
+    options.api(incoming, outgoing, { path: target.path, requestId, address, caller });
   }
 
   function onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer) {
@@ -111,52 +158,66 @@ export function createGateway(options: GatewayOptions): Gateway {
     const requestId =
       headers.requestId !== undefined && REQUEST_ID.test(headers.requestId) ? headers.requestId : id;
     const reject = (error: unknown) => startUpgrade.refuse(socket, toHearthError(error), requestId);
+    const start = (asked: Asked, found: Principal | null | HearthError) => {
+      const resolved = resolve(asked, incoming.url ?? '/', found);
+      if (resolved === null) throw new HearthError('NOT_FOUND', 'Nothing here speaks WebSocket.');
+      const principal = admit(resolved, found, false);
+      const request: UpgradeRequest = {
+        ...describe(incoming, headers, resolved, principal, id, requestId),
+        rawHeaders: incoming.rawHeaders,
+        socket,
+        head,
+      };
+      startUpgrade(options.calls, request);
+    };
     try {
-      const resolved = resolve(incoming.url ?? '/', headers);
-      if (!('entry' in resolved)) throw new HearthError('NOT_FOUND', 'Nothing here speaks WebSocket.');
-      Promise.resolve(admit(headers, resolved, false))
-        .then((principal) => {
-          const request: UpgradeRequest = {
-            ...describe(incoming, headers, resolved, principal, id, requestId),
-            rawHeaders: incoming.rawHeaders,
-            socket,
-            head,
-          };
-          startUpgrade(options.calls, request);
-        })
+      const asked = ask(incoming, headers);
+      Promise.resolve(options.authenticator.authenticate(headers, asked.tenant, asked.address))
+        .catch(asRefusal)
+        .then((found) => start(asked, found))
         .catch(reject);
     } catch (error) {
       reject(error);
     }
   }
 
-  function resolve(url: string, headers: ReadHeaders): Resolved | { tenant: string; path: string } {
+  /** @throws INVALID_REQUEST */
+  function ask(incoming: IncomingMessage, headers: ReadHeaders): Asked {
     if (headers.hosts > 1)
       throw new HearthError('INVALID_REQUEST', 'The request has more than one Host header.');
-    const target = readTarget(url);
+    const target = readTarget(incoming.url ?? '/');
     if (target.kind === 'invalid') throw new HearthError('INVALID_REQUEST', target.reason);
-    const tenant = target.tenant ?? tenantOfHost(headers.host) ?? 'default';
-    if (!functions.hasTenant(tenant)) throw new HearthError('NOT_FOUND', 'There is no such tenant.');
+    const tenant =
+      (headers.host === undefined ? null : options.tenants.byHost(headers.host)) ?? target.tenant;
+    const address = options.clientAddress(incoming.socket.remoteAddress, headers.forwardedFor);
+    return { target, tenant, address };
+  }
+
+  /** The function that is asked for; null where it is the management API or nothing. @throws NOT_FOUND, FORBIDDEN, UNAVAILABLE */
+  function resolve(
+    { target, tenant }: Asked,
+    url: string,
+    found: Principal | null | HearthError,
+  ): Resolved | null {
+    const slug = tenant ?? (found instanceof HearthError ? null : found?.tenant) ?? 'default';
+    const entry = options.tenants.bySlug(slug);
+    if (entry === undefined) throw unknownTenant();
+    checkActive(entry);
     if (target.kind === 'other') {
-      const query = target.path.indexOf('?');
-      const pathname = query < 0 ? target.path : target.path.slice(0, query);
-      if (!RESERVED.test(pathname)) {
-        const match = functions.byRoute(tenant, pathname);
-        if (match !== undefined) {
-          return { entry: match.entry, tenant, trigger: 'http', path: originForm(url), params: match.params };
-        }
-      }
-      return { tenant, path: target.path };
+      const match = functions.byRoute(slug, target.pathname);
+      if (match === undefined) return null;
+      return {
+        entry: match.entry,
+        tenant: slug,
+        trigger: 'http',
+        path: originForm(url),
+        params: match.params,
+      };
     }
-    const entry = functions.byName(tenant, target.name);
-    if (entry === undefined) throw unknownFunction();
-    return {
-      entry,
-      tenant,
-      trigger: target.kind === 'invoke' ? 'invoke' : 'http',
-      path: target.path,
-      params: null,
-    };
+    const fn = functions.byName(slug, target.name);
+    if (fn === undefined) throw unknownFunction();
+    const trigger = target.kind === 'invoke' ? 'invoke' : 'http';
+    return { entry: fn, tenant: slug, trigger, path: target.path, params: null };
   }
 
   function unknownFunction(): HearthError {
@@ -166,40 +227,33 @@ export function createGateway(options: GatewayOptions): Gateway {
     });
   }
 
-  function tenantOfHost(host: string | undefined): string | null {
-    if (options.domain === null || host === undefined) return null;
-    const name = host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
-    return name.endsWith(`.${options.domain}`) ? name.slice(0, -options.domain.length - 1) : null;
-  }
-
-  /** Who may call: at least an anon key, or anyone where the function says so. Null: nobody in particular. */
+  /**
+   * Who may call: at least an anon key, or anyone where the function says so. Null: nobody in particular.
+   *
+   * @throws UNAUTHENTICATED, FORBIDDEN, FUNCTION_DISABLED
+   */
   function admit(
-    headers: ReadHeaders,
     resolved: Resolved,
+    found: Principal | null | HearthError,
     preflight: boolean,
-  ): Principal | null | Promise<Principal | null> {
+  ): Principal | null {
     const { meta } = resolved.entry;
-    const check = (principal: Principal | null) => {
-      // A browser sends no credential with a preflight; the function answers what the platform does not.
-      if (principal === null && !meta.allow_unauthenticated && !preflight) {
-        throw new HearthError(
-          'UNAUTHENTICATED',
-          'This function needs a credential: an anon key at least, as Authorization: Bearer or apikey.',
-        );
-      }
-      if (principal !== null) checkTenant(principal, resolved.tenant);
-      if (!meta.enabled) throw new HearthError('FUNCTION_DISABLED', `The function ${meta.name} is disabled.`);
-      return principal;
-    };
-    const found = options.authenticator.authenticate(headers);
-    if (!(found instanceof Promise)) return check(found);
     // A function for everyone may have an Authorization scheme of its own.
-    return found
-      .catch((error: unknown) => {
-        if (meta.allow_unauthenticated) return null;
-        throw error;
-      })
-      .then(check);
+    if (found instanceof HearthError && !meta.allow_unauthenticated) throw found;
+    const principal = found instanceof HearthError ? null : found;
+    // A browser sends no credential with a preflight; the function answers what the platform does not.
+    if (principal === null && !meta.allow_unauthenticated && !preflight) {
+      throw new HearthError(
+        'UNAUTHENTICATED',
+        'This function needs a credential: an anon key at least, as Authorization: Bearer or apikey.',
+      );
+    }
+    if (principal !== null) {
+      checkTenant(principal, resolved.tenant);
+      checkMayCall(principal, meta.name);
+    }
+    if (!meta.enabled) throw new HearthError('FUNCTION_DISABLED', `The function ${meta.name} is disabled.`);
+    return principal;
   }
 
   function call(
@@ -305,6 +359,29 @@ function framedBody(method: string, headers: ReadHeaders): number | null {
 /** The Fetch standard's CORS preflight. */
 function isPreflight(incoming: IncomingMessage, headers: ReadHeaders): boolean {
   return incoming.method === 'OPTIONS' && headers.origin !== undefined && headers.requestMethod !== undefined;
+}
+
+/** A refusal of the credential, which some functions do without; anything else goes on as it is. */
+function asRefusal(error: unknown): HearthError {
+  if (error instanceof HearthError) return error;
+  throw error;
+}
+
+function unknownTenant(): HearthError {
+  return new HearthError('NOT_FOUND', 'There is no such tenant.');
+}
+
+function checkActive({ tenant }: TenantEntry) {
+  if (tenant.status !== 'active')
+    throw new HearthError('FORBIDDEN', `The tenant ${tenant.slug} is ${tenant.status}.`);
+}
+
+function checkMayCall({ key }: Principal, name: string) {
+  if (key === undefined || key.kind === 'service') return;
+  if (!key.scopes.includes('execute:functions'))
+    throw new HearthError('FORBIDDEN', 'The API key has not the scope execute:functions.');
+  if (key.functions !== null && !key.functions.includes(name))
+    throw new HearthError('FORBIDDEN', `The API key may not call the function ${name}.`);
 }
 
 function checkTenant(principal: Principal, tenant: string) {

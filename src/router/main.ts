@@ -20,6 +20,7 @@ import { createRecorder } from '../telemetry/recorder.js';
 import type * as apiModule from './api/listener.js';
 import { createAuthenticator } from './authenticate.js';
 import type { CallContext, Running } from './call.js';
+import { createClientAddress } from './client_address.js';
 import { loadConsole } from './console_files.js';
 import { createExecutionNotes } from './execution_notes.js';
 import { createFunctionEntry } from './function_entry.js';
@@ -29,6 +30,7 @@ import { answerHealth } from './health.js';
 import { createLeases } from './leases.js';
 import { listen } from './listener.js';
 import { createLogFollowers } from './log_followers.js';
+import { createTenantTable } from './tenants.js';
 import { createTokenMint } from './token_mint.js';
 
 /** The supervisor, as a router reaches it. */
@@ -60,9 +62,14 @@ export async function startRouter(
   const recorder = createRecorder();
   const instruments = createInstruments(recorder);
   const watch = watchProcess(instruments);
-  const store = await openStore(config.connection, { max: API_CONNECTIONS, name: 'hearth-router' });
+  const store = await openStore(config.connection, {
+    max: API_CONNECTIONS,
+    name: 'hearth-router',
+    secretKeys: config.secretKeys,
+  });
   const writer = createExecutionWriter(store.sql, { onError: warn });
   const functions = createFunctionTable((meta) => createFunctionEntry(meta, instruments));
+  const tenants = createTenantTable(config.domain);
   const leases = createLeases(link.send);
   const followers = createLogFollowers(
     (functionId, on) => void ask('follow', { functionId, on }).catch(warn),
@@ -86,6 +93,13 @@ export async function startRouter(
         for (const meta of changed) functions.set(meta);
         for (const id of removed) functions.remove(id);
         if (complete) state.functionsLoaded = true;
+        return null;
+      }
+      case 'tenants': {
+        const { changed, removed, complete } = params as RouterMethods['tenants']['params'];
+        if (complete) tenants.keepOnly(new Set(changed.map((tenant) => tenant.slug)));
+        for (const tenant of changed) tenants.set(tenant);
+        for (const slug of removed) tenants.remove(slug);
         return null;
       }
       case 'flush':
@@ -116,6 +130,8 @@ export async function startRouter(
       case 'logs':
         followers.deliver(message.functionId, message.lines);
         break;
+      case 'key-changed':
+        break;
       case 'database':
         state.databaseUp = message.up;
         break;
@@ -143,6 +159,9 @@ export async function startRouter(
       changed: async (functionId) => {
         await ask('changed', functionId);
       },
+      tenantChanged: async (slug) => {
+        await ask('tenant-changed', slug);
+      },
       flushExecutions: async () => {
         await ask('flush', null, 3_000).catch(warn); // the list is then a moment behind
       },
@@ -159,10 +178,11 @@ export async function startRouter(
 
   const gateway = createGateway({
     functions,
-    authenticator: createAuthenticator({ jwtSecret: config.jwtSecret, adminKey: config.adminKey }),
+    tenants,
+    authenticator: createAuthenticator({ tenants, adminKey: config.adminKey, now: Date.now }),
+    clientAddress: createClientAddress(config.trustedProxies),
     calls,
-    mint: createTokenMint(config.jwtSecret, Date.now),
-    domain: config.domain,
+    mint: createTokenMint((slug) => tenants.bySlug(slug)?.tenant.jwt_secrets[0]?.secret ?? '', Date.now),
     databaseUp: () => state.databaseUp,
     api(incoming, outgoing, request) {
       if (request.path === '/healthz' || request.path === '/readyz')

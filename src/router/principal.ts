@@ -1,6 +1,28 @@
 /** Who a request comes from, once its credential has been verified. */
 
+/** An API key has the role `anon`, and what its scopes add. */
 export type Role = 'anon' | 'authenticated' | 'service_role' | 'admin';
+
+/** What an API key may be given to do. */
+export const SCOPES = [
+  'execute:functions',
+  'read:functions',
+  'write:functions',
+  'read:executions',
+  'write:secrets',
+  'write:keys',
+] as const;
+
+export type Scope = (typeof SCOPES)[number];
+
+/** The API or service key that was shown. */
+export interface PrincipalKey {
+  id: string;
+  kind: 'api' | 'service';
+  scopes: readonly Scope[];
+  /** Names of the functions that it may call; null: all. */
+  functions: readonly string[] | null;
+}
 
 export interface Principal {
   role: Role;
@@ -9,4 +31,5 @@ export interface Principal {
   /** `sub` of the token. */
   userId?: string;
   userEmail?: string;
+  key?: PrincipalKey;
 }

@@ -4,7 +4,7 @@ export type Target =
   | { kind: 'function'; tenant: string | null; name: string; path: string }
   | { kind: 'invoke'; tenant: string | null; name: string; path: string }
   /** Custom routes, the management API and whatever else hono knows. `path` has no `/t/<tenant>`. */
-  | { kind: 'other'; tenant: string | null; path: string }
+  | { kind: 'other'; tenant: string | null; path: string; pathname: string }
   | { kind: 'invalid'; reason: string };
 
 const FUNCTIONS = '/functions/v1/';
@@ -45,7 +45,7 @@ export function readTarget(url: string): Target {
     const name = local.slice(API_FUNCTIONS.length, -'/invoke'.length);
     if (NAME.test(name)) return { kind: 'invoke', tenant, name, path };
   }
-  return { kind: 'other', tenant, path: query < 0 ? local : local + path.slice(query) };
+  return { kind: 'other', tenant, path: query < 0 ? local : local + path.slice(query), pathname: local };
 }
 
 function decodes(text: string): boolean {

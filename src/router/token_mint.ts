@@ -11,17 +11,19 @@ export interface TokenMint {
   tokenFor(principal: Principal, tenant: string): string;
 }
 
-export function createTokenMint(jwtSecret: string, now: () => number): TokenMint {
-  const remembered = new Map<string, { token: string; renewAt: number }>();
+/** @param secretOf what a tenant's tokens are signed with. */
+export function createTokenMint(secretOf: (tenant: string) => string, now: () => number): TokenMint {
+  const remembered = new Map<string, { token: string; secret: string; renewAt: number }>();
   return {
     tokenFor(principal, tenant) {
       const role = principal.role === 'admin' ? 'service_role' : principal.role;
+      const secret = secretOf(tenant);
       const key = `${tenant} ${role} ${principal.userId ?? ''} ${principal.userEmail ?? ''}`;
       const known = remembered.get(key);
       const time = now();
-      if (known !== undefined && known.renewAt > time) return known.token;
+      if (known !== undefined && known.renewAt > time && known.secret === secret) return known.token;
       const seconds = Math.floor(time / 1000);
-      const token = signToken(jwtSecret, {
+      const token = signToken(secret, {
         role,
         tenant,
         ...(principal.userId === undefined ? {} : { sub: principal.userId }),
@@ -30,7 +32,7 @@ export function createTokenMint(jwtSecret: string, now: () => number): TokenMint
         exp: seconds + TOKEN_LIFE_S,
       });
       if (remembered.size >= MAX_REMEMBERED) remembered.delete(remembered.keys().next().value ?? '');
-      remembered.set(key, { token, renewAt: time + (TOKEN_LIFE_S / 2) * 1000 });
+      remembered.set(key, { token, secret, renewAt: time + (TOKEN_LIFE_S / 2) * 1000 });
       return token;
     },
   };

@@ -10,6 +10,11 @@ export interface Sql extends Queries {
   /** Where it connects to. */
   readonly options: postgres.Sql['options'];
   transaction: Transaction;
+  /**
+   * A transaction on a tenant's behalf: as the role `hearth_tenant`, for which row-level security lets no other tenant's
+   * row be seen or written.
+   */
+  asTenant<T>(tenant: string, work: (sql: Queries) => Promise<T>): Promise<T>;
   /** Lets running queries end, `timeout` seconds at most, and closes all connections. */
   end(options?: { timeout?: number }): Promise<void>;
 }
@@ -54,6 +59,11 @@ export function connect(connection: Connection, options: PoolOptions = {}): Sql 
   const endPool = pool.end;
   return Object.assign(pool, {
     transaction: transactions.transaction,
+    asTenant: <T>(tenant: string, work: (sql: Queries) => Promise<T>) =>
+      transactions.transaction(async (sql) => {
+        await sql`select set_config('hearth.tenant', ${tenant}, true), set_config('role', 'hearth_tenant', true)`;
+        return await work(sql);
+      }),
     async end(options?: { timeout?: number }) {
       await Promise.all([transactions.end(options), endPool(options)]);
     },

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { execution, FUNCTION_ID, uuidv7 } from '../../test/support/executions.js';
+import { someone } from '../../test/support/functions.js';
 import { run, startTestPostgres, type TestPostgres } from '../../test/support/postgres.js';
 import type { SocketConnection } from './connection.js';
 import { createExecutionWriter } from './execution_writer.js';
@@ -16,7 +17,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   connection = await postgres.database();
-  store = await openStore(connection);
+  store = await openStore(connection, { secretKeys: ['a key of 16 characters'] });
   return () => store.stop();
 });
 
@@ -157,13 +158,13 @@ describe('partitions', () => {
         settings: SETTINGS,
         prepared: { code, bundle: code, hash: code },
         source: 'api',
-        createdBy: null,
+        actor: someone,
       });
     const gone = await insert('gone', 'only-gone');
     const shared = await insert('shared-gone', 'shared');
     const ran = await insert('ran', 'only-ran');
     await insert('stays', 'shared');
-    for (const name of ['gone', 'shared-gone', 'ran']) await store.functions.remove('default', name);
+    for (const name of ['gone', 'shared-gone', 'ran']) await store.functions.remove('default', name, someone);
     await write([execution({ function_id: ran.id })]);
 
     const soon = await store.executions.dropExpired(new Date());

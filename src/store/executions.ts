@@ -36,7 +36,7 @@ export function createExecutions(sql: Sql): Executions {
   return {
     async list(tenant, functionId, { limit, status, trigger_type, before }) {
       if (before !== undefined && uuidv7Time(before) === null) return [];
-      return [
+      return await sql.asTenant(tenant, async (sql) => [
         ...(await sql<Execution[]>`
           select ${executionColumns(sql)} from executions
           where function_id = ${functionId} and tenant = ${tenant}
@@ -44,16 +44,17 @@ export function createExecutions(sql: Sql): Executions {
             ${failures(sql, status)}
             ${trigger_type === undefined ? sql`` : sql`and trigger_type = ${trigger_type}`}
           order by id desc limit ${limit}`),
-      ];
+      ]);
     },
 
-    async find(tenant, id) {
-      const days = daysOf(sql, id);
-      if (days === null) return null;
-      const [row] = await sql<Execution[]>`
-        select ${executionColumns(sql)} from executions where id = ${id} and ${days} and tenant = ${tenant}`;
-      return row ?? null;
-    },
+    find: (tenant, id) =>
+      sql.asTenant(tenant, async (sql) => {
+        const days = daysOf(sql, id);
+        if (days === null) return null;
+        const [row] = await sql<Execution[]>`
+          select ${executionColumns(sql)} from executions where id = ${id} and ${days} and tenant = ${tenant}`;
+        return row ?? null;
+      }),
 
     async amend(functionId, id, { logs, cpu_ms }) {
       const days = daysOf(sql, id);

@@ -1,10 +1,11 @@
 /** The changes to functions: each one a transaction that takes the name and the routes or fails with CONFLICT. */
 import { type ErrorDetail, HearthError } from '../errors.js';
+import { noteAction } from './audit.js';
 import type { Queries, Sql } from './connection.js';
 import { violatedUnique } from './database_errors.js';
 import { deflateBundle, insertBundle } from './function_bundles.js';
 import { metaColumns, settingColumns } from './function_columns.js';
-import type { FunctionMeta, FunctionSettings, PreparedCode } from './types.js';
+import type { Actor, FunctionMeta, FunctionSettings, PreparedCode } from './types.js';
 
 export interface NewFunction {
   tenant: string;
@@ -12,22 +13,21 @@ export interface NewFunction {
   settings: FunctionSettings;
   prepared: PreparedCode;
   source: FunctionMeta['source'];
-  createdBy: string | null;
+  actor: Actor;
 }
 
 export interface FunctionChange {
   settings?: Partial<FunctionSettings>;
   prepared?: PreparedCode;
   source?: FunctionMeta['source'];
-  /** Who made the new version, if it becomes one. */
-  createdBy?: string | null;
+  actor: Actor;
 }
 
 /** @throws HearthError CONFLICT when the name or a route is taken. */
 export async function insertFunction(sql: Sql, added: NewFunction): Promise<FunctionMeta> {
   const deflated = await deflateBundle(added.prepared);
   try {
-    return await sql.transaction(async (sql) => {
+    return await sql.asTenant(added.tenant, async (sql) => {
       await insertBundle(sql, added.prepared.hash, deflated);
       const columns = {
         ...settingColumns(sql, added.settings),
@@ -35,13 +35,19 @@ export async function insertFunction(sql: Sql, added: NewFunction): Promise<Func
         name: added.name,
         hash: added.prepared.hash,
         source: added.source,
-        created_by: added.createdBy,
+        created_by: authorOf(added.actor),
       };
       const [meta] = await sql<FunctionMeta[]>`
         insert into functions ${sql(columns)} returning ${metaColumns(sql)}`;
       if (meta === undefined) throw new Error('PostgreSQL returned no row for an insert');
-      await insertVersion(sql, meta, added.prepared.code, added.createdBy);
+      await insertVersion(sql, meta, added.prepared.code, authorOf(added.actor));
       await takeRoutes(sql, meta);
+      await noteAction(sql, added.actor, {
+        tenant: meta.tenant,
+        action: 'function.create',
+        subject: meta.name,
+        details: { version: meta.version, hash: meta.hash },
+      });
       return meta;
     });
   } catch (error) {
@@ -61,10 +67,10 @@ export async function updateFunction(
   name: string,
   change: FunctionChange,
 ): Promise<FunctionMeta | null> {
-  const { settings = {}, prepared, source, createdBy = null } = change;
+  const { settings = {}, prepared, source, actor } = change;
   const deflated = prepared === undefined ? null : await deflateBundle(prepared);
   try {
-    return await sql.transaction(async (sql) => {
+    return await sql.asTenant(tenant, async (sql) => {
       const current = await lockFunction(sql, tenant, name);
       if (current === null) return null;
       const isNew =
@@ -80,11 +86,17 @@ export async function updateFunction(
       const [meta] = await sql<FunctionMeta[]>`
         update functions set ${sql(columns)} where functions.id = ${current.id} returning ${metaColumns(sql)}`;
       if (meta === undefined) throw new Error('PostgreSQL returned no row for an update of a locked row');
-      if (isNew) await insertVersion(sql, meta, prepared.code, createdBy);
+      if (isNew) await insertVersion(sql, meta, prepared.code, authorOf(actor));
       if (settings.routes !== undefined) {
         await freeRoutes(sql, meta.id);
         await takeRoutes(sql, meta);
       }
+      await noteAction(sql, actor, {
+        tenant,
+        action: 'function.update',
+        subject: name,
+        details: { fields: Object.keys(settings), version: meta.version, hash: meta.hash },
+      });
       return meta;
     });
   } catch (error) {
@@ -93,14 +105,20 @@ export async function updateFunction(
 }
 
 /** Marks it as deleted and frees its name and routes. @returns its id; null when there is no such function. */
-export function removeFunction(sql: Sql, tenant: string, name: string): Promise<string | null> {
-  return sql.transaction(async (sql) => {
+export function removeFunction(sql: Sql, tenant: string, name: string, actor: Actor): Promise<string | null> {
+  return sql.asTenant(tenant, async (sql) => {
     const current = await lockFunction(sql, tenant, name);
     if (current === null) return null;
     await sql`update functions set deleted_at = now() where id = ${current.id}`;
     await freeRoutes(sql, current.id);
+    await noteAction(sql, actor, { tenant, action: 'function.delete', subject: name });
     return current.id;
   });
+}
+
+/** What `created_by` says; null for the platform itself. */
+function authorOf(actor: Actor): string | null {
+  return actor.kind === 'system' ? null : (actor.id ?? actor.kind);
 }
 
 async function lockFunction(sql: Queries, tenant: string, name: string): Promise<FunctionMeta | null> {
@@ -125,6 +143,7 @@ async function insertVersion(
 ): Promise<void> {
   const columns = {
     function_id: meta.id,
+    tenant: meta.tenant,
     version: meta.version,
     hash: meta.hash,
     code,

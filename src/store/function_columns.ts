@@ -26,6 +26,7 @@ const META = [
   'functions.description',
   'functions.version',
   'functions.hash',
+  'functions.secrets_revision',
   'functions.enabled',
   'functions.cron_schedule',
   'functions.timeout_seconds',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { someone } from '../../test/support/functions.js';
 import { run, startTestPostgres, type TestPostgres, until } from '../../test/support/postgres.js';
 import { HearthError } from '../errors.js';
 import type { SocketConnection } from './connection.js';
@@ -13,7 +14,7 @@ let store: Store;
 beforeAll(async () => {
   postgres = await startTestPostgres();
   connection = await postgres.database();
-  store = await openStore(connection, { name: 'functions test' });
+  store = await openStore(connection, { name: 'functions test', secretKeys: ['a key of 16 characters'] });
 });
 
 afterAll(async () => {
@@ -56,7 +57,7 @@ function insert(
     settings: { ...SETTINGS, ...settings },
     prepared: prepared(code),
     source: 'api',
-    createdBy: 'someone',
+    actor: someone,
   });
 }
 
@@ -78,6 +79,7 @@ describe('a stored function', () => {
       name: 'first',
       version: 1,
       hash: prepared(code).hash,
+      secrets_revision: 1,
       created_at: expect.any(Date),
       updated_at: expect.any(Date),
       created_by: 'someone',
@@ -109,12 +111,16 @@ describe('a stored function', () => {
     expect(await store.functions.find('default', 'late')).toBeNull();
     await insert('later', { routes: ['/api/late'] });
     await expect(
-      store.functions.update('default', 'later', { settings: { routes: ['/api/late', '/api/two'] } }),
+      store.functions.update('default', 'later', {
+        settings: { routes: ['/api/late', '/api/two'] },
+        actor: someone,
+      }),
     ).rejects.toMatchObject(conflict);
     expect((await store.functions.find('default', 'later'))?.routes).toEqual(['/api/late']);
-    await store.functions.update('default', 'routed', { settings: { routes: ['/api/one'] } });
+    await store.functions.update('default', 'routed', { settings: { routes: ['/api/one'] }, actor: someone });
     const moved = await store.functions.update('default', 'later', {
       settings: { routes: ['/api/two', '/api/two'] },
+      actor: someone,
     });
     expect(moved?.routes).toEqual(['/api/two', '/api/two']);
   });
@@ -123,6 +129,7 @@ describe('a stored function', () => {
     const first = await insert('versioned');
     const settings = await store.functions.update('default', 'versioned', {
       settings: { timeout_seconds: 60 },
+      actor: someone,
     });
     expect(settings).toMatchObject({
       version: 1,
@@ -133,32 +140,38 @@ describe('a stored function', () => {
     expect(settings?.updated_at.getTime()).toBeGreaterThanOrEqual(first.updated_at.getTime());
     const same = await store.functions.update('default', 'versioned', {
       prepared: prepared("export default () => 'versioned'"),
+      actor: someone,
     });
     expect(same?.version).toBe(1);
     const next = prepared('export default () => 2');
     const changed = await store.functions.update('default', 'versioned', {
       prepared: next,
-      createdBy: 'other',
+      actor: { ...someone, id: 'other' },
     });
     expect(changed).toMatchObject({ version: 2, hash: next.hash, created_by: 'someone' });
     const rebuilt = { ...next, bundle: `${next.bundle}//`, hash: 'rebuilt' };
-    expect(await store.functions.update('default', 'versioned', { prepared: rebuilt })).toMatchObject({
+    expect(
+      await store.functions.update('default', 'versioned', { prepared: rebuilt, actor: someone }),
+    ).toMatchObject({
       version: 3,
     });
     expect(await store.functions.versions('default', 'versioned')).toMatchObject([
-      { version: 3, hash: 'rebuilt', created_by: null },
+      { version: 3, hash: 'rebuilt', created_by: 'someone' },
       { version: 2, hash: next.hash, created_by: 'other' },
       { version: 1, hash: first.hash, created_by: 'someone' },
     ]);
     expect((await store.functions.find('default', 'versioned'))?.code).toBe(next.code);
-    expect(await store.functions.update('default', 'none', { settings: {} })).toBeNull();
+    expect(await store.functions.update('default', 'none', { settings: {}, actor: someone })).toBeNull();
   });
 
   it('takes concurrent updates one after the other', async () => {
     await insert('busy');
     const results = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
-        store.functions.update('default', 'busy', { prepared: prepared(`export default ${n}`) }),
+        store.functions.update('default', 'busy', {
+          prepared: prepared(`export default ${n}`),
+          actor: someone,
+        }),
       ),
     );
     expect(results.map((meta) => meta?.version ?? 0).sort((a, b) => a - b)).toEqual(
@@ -169,8 +182,8 @@ describe('a stored function', () => {
 
   it('gives its name and routes free when it is removed', async () => {
     const old = await insert('reused', { routes: ['/reused'] });
-    expect(await store.functions.remove('default', 'reused')).toBe(old.id);
-    expect(await store.functions.remove('default', 'reused')).toBeNull();
+    expect(await store.functions.remove('default', 'reused', someone)).toBe(old.id);
+    expect(await store.functions.remove('default', 'reused', someone)).toBeNull();
     expect(await store.functions.byId(old.id)).toBeNull();
     expect(await store.functions.find('default', 'reused')).toBeNull();
     const fresh = await insert('reused', { routes: ['/reused'] });
@@ -199,7 +212,7 @@ describe('the functions', () => {
 
   it('that came from files are told apart', async () => {
     await insert('from-file');
-    await store.functions.update('default', 'from-file', { source: 'file' });
+    await store.functions.update('default', 'from-file', { source: 'file', actor: someone });
     const files = await store.functions.fromFiles('default');
     expect(files.map(({ name, code }) => [name, code])).toEqual([
       ['from-file', "export default () => 'from-file'"],
@@ -215,8 +228,8 @@ describe('the functions', () => {
     });
     const one = await insert('changed-1');
     const two = await insert('changed-2');
-    await store.functions.update('default', 'changed-1', { settings: { enabled: false } });
-    await store.functions.remove('default', 'changed-2');
+    await store.functions.update('default', 'changed-1', { settings: { enabled: false }, actor: someone });
+    await store.functions.remove('default', 'changed-2', someone);
     const after = await store.functions.changedSince(before.seq);
     expect(after.changed).toEqual([await store.functions.byId(one.id)]);
     expect(after.changed[0]?.enabled).toBe(false);
@@ -247,18 +260,20 @@ describe('notifications', () => {
     let reconnects = 0;
     const listener = await store.notifications.listen({
       onFunction: (id) => heard.push(id),
+      onTenant: () => {},
+      onKey: () => {},
       onReconnect: () => reconnects++,
     });
     try {
       const { id } = await insert('heard');
       await until('the insert', () => heard.length === 1);
-      await store.functions.update('default', 'heard', { settings: { enabled: false } });
+      await store.functions.update('default', 'heard', { settings: { enabled: false }, actor: someone });
       await until('the update', () => heard.length === 2);
       const terminate = `select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'functions test listen'`;
       expect(await run(connection, terminate)).toHaveLength(1);
       await until('the connection to be back', () => reconnects === 1);
-      await store.functions.remove('default', 'heard');
+      await store.functions.remove('default', 'heard', someone);
       await until('the removal', () => heard.length === 3);
       expect(heard).toEqual([id, id, id]);
     } finally {

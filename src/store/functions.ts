@@ -9,7 +9,7 @@ import {
   updateFunction,
 } from './function_changes.js';
 import { metaColumns } from './function_columns.js';
-import type { FunctionMeta } from './types.js';
+import type { Actor, FunctionMeta } from './types.js';
 
 export type FunctionWithCode = FunctionMeta & { code: string };
 
@@ -35,7 +35,7 @@ export interface Functions {
   /** Null when there is no such function. @throws HearthError CONFLICT when a route is taken. */
   update(tenant: string, name: string, change: FunctionChange): Promise<FunctionMeta | null>;
   /** The removed function's id, or null. Its name and routes are free at once. */
-  remove(tenant: string, name: string): Promise<string | null>;
+  remove(tenant: string, name: string, actor: Actor): Promise<string | null>;
   find(tenant: string, name: string): Promise<FunctionWithCode | null>;
   /** By name; `after` is a name. */
   list(tenant: string, page: { limit: number; after?: string | undefined }): Promise<FunctionMeta[]>;
@@ -54,24 +54,24 @@ export function createFunctions(sql: Sql): Functions {
   return {
     insert: (added) => insertFunction(sql, added),
     update: (tenant, name, change) => updateFunction(sql, tenant, name, change),
-    remove: (tenant, name) => removeFunction(sql, tenant, name),
+    remove: (tenant, name, actor) => removeFunction(sql, tenant, name, actor),
 
-    async find(tenant, name) {
-      const [row] = await sql<FunctionWithCode[]>`
-        select ${metaColumns(sql)}, v.code
-        from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
-        where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null`;
-      return row ?? null;
-    },
+    find: (tenant, name) =>
+      sql.asTenant(tenant, async (sql) => {
+        const [row] = await sql<FunctionWithCode[]>`
+          select ${metaColumns(sql)}, v.code
+          from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
+          where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null`;
+        return row ?? null;
+      }),
 
-    async list(tenant, { limit, after }) {
-      return [
+    list: (tenant, { limit, after }) =>
+      sql.asTenant(tenant, async (sql) => [
         ...(await sql<FunctionMeta[]>`
           select ${metaColumns(sql)} from functions
           where functions.tenant = ${tenant} and functions.deleted_at is null and functions.name > ${after ?? ''}
           order by functions.name limit ${limit}`),
-      ];
-    },
+      ]),
 
     async byId(id) {
       const [row] = await sql<FunctionMeta[]>`
@@ -100,24 +100,22 @@ export function createFunctions(sql: Sql): Functions {
 
     bundle: (hash) => findBundle(sql, hash),
 
-    async versions(tenant, name) {
-      return [
+    versions: (tenant, name) =>
+      sql.asTenant(tenant, async (sql) => [
         ...(await sql<FunctionVersion[]>`
           select v.version, v.hash, v.created_at, v.created_by
           from functions join function_versions v on v.function_id = functions.id
           where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null
           order by v.version desc`),
-      ];
-    },
+      ]),
 
-    async fromFiles(tenant) {
-      return [
+    fromFiles: (tenant) =>
+      sql.asTenant(tenant, async (sql) => [
         ...(await sql<FunctionWithCode[]>`
           select ${metaColumns(sql)}, v.code
           from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
           where functions.tenant = ${tenant} and functions.source = 'file' and functions.deleted_at is null
           order by functions.name`),
-      ];
-    },
+      ]),
   };
 }

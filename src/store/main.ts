@@ -1,4 +1,7 @@
 /** The store: everything that Hearth keeps in PostgreSQL, behind functions that say what they do. */
+
+import { createSealer } from '../sealing.js';
+import { type Audit, createAudit } from './audit.js';
 import { type Connection, connect, type PoolOptions, type Sql } from './connection.js';
 import { createExecutions, type Executions } from './executions.js';
 import { createFunctions, type Functions } from './functions.js';
@@ -10,6 +13,7 @@ export interface Store {
   executions: Executions;
   notifications: Notifications;
   tenants: Tenants;
+  audit: Audit;
   /** For createExecutionWriter(). */
   sql: Sql;
   /** @throws when the database does not answer. */
@@ -18,18 +22,25 @@ export interface Store {
   stop(): Promise<void>;
 }
 
+export interface StoreOptions extends PoolOptions {
+  /** What secrets are sealed with, one at least: the first seals, all open. */
+  secretKeys: readonly string[];
+}
+
 /**
  * Opens the store and makes sure that the database answers. It does not migrate: the supervisor does, before.
  *
  * @throws the connection's error when the database is away.
  */
-export async function openStore(connection: Connection, options: PoolOptions = {}): Promise<Store> {
+export async function openStore(connection: Connection, options: StoreOptions): Promise<Store> {
   const sql = connect(connection, options);
+  const sealer = createSealer(options.secretKeys);
   const store: Store = {
     functions: createFunctions(sql),
     executions: createExecutions(sql),
     notifications: createNotifications(connection, options.name ?? 'hearth'),
-    tenants: createTenants(sql),
+    tenants: createTenants(sql, sealer),
+    audit: createAudit(sql),
     sql,
     async ping() {
       await sql`select 1`;

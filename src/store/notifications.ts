@@ -1,9 +1,13 @@
-/** Hears of functions' changes from PostgreSQL, on a connection of its own that comes back when it is lost. */
+/** Hears of changes from PostgreSQL, on a connection of its own that comes back when it is lost. */
 import { type Connection, connect, type Sql } from './connection.js';
 
 export interface NotificationHandlers {
   /** A function was added, changed or removed. */
   onFunction(id: string): void;
+  /** A tenant was added, changed or removed. */
+  onTenant(slug: string): void;
+  /** A key was changed or removed: the SHA-256 of it, hex. */
+  onKey(hash: string): void;
   /** The connection was lost and is back: whatever was said meanwhile was missed. */
   onReconnect(): void;
 }
@@ -19,7 +23,12 @@ const LAST_RETRY_MS = 1000;
 /** Every loss is answered with a new client: nothing of the old connection's state can come along. */
 export function createNotifications(connection: Connection, name: string): Notifications {
   return {
-    async listen({ onFunction, onReconnect }) {
+    async listen(handlers) {
+      const channels = new Map<string, (payload: string) => void>([
+        ['hearth_functions', handlers.onFunction],
+        ['hearth_tenants', handlers.onTenant],
+        ['hearth_keys', handlers.onKey],
+      ]);
       let client: Sql | undefined;
       let timer: NodeJS.Timeout | undefined;
       let stopped = false;
@@ -28,7 +37,7 @@ export function createNotifications(connection: Connection, name: string): Notif
         const opened = connect(connection, {
           max: 1,
           name: `${name} listen`,
-          onNotification: (_channel, id) => onFunction(id),
+          onNotification: (channel, payload) => channels.get(channel)?.(payload),
           onClose: () => {
             if (client !== opened) return;
             client = undefined;
@@ -37,8 +46,8 @@ export function createNotifications(connection: Connection, name: string): Notif
           },
         });
         try {
-          // The channel that the trigger `functions_changed` speaks on.
-          await opened`listen hearth_functions`;
+          // The channels that the triggers of the migrations speak on.
+          for (const channel of channels.keys()) await opened`listen ${opened(channel)}`;
         } catch (error) {
           await opened.end({ timeout: 0 });
           throw error;
@@ -51,7 +60,7 @@ export function createNotifications(connection: Connection, name: string): Notif
         timer = setTimeout(() => {
           open().then(
             () => {
-              if (!stopped) onReconnect();
+              if (!stopped) handlers.onReconnect();
             },
             () => {
               // The database is still away.

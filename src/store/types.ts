@@ -45,6 +45,8 @@ export interface FunctionMeta extends FunctionSettings {
   version: number;
   /** SHA-256 of the prepared bundle, hex: names the version's folder in the code cache. */
   hash: string;
+  /** Goes up with each change of one of its secrets. */
+  secrets_revision: number;
   created_at: Date;
   updated_at: Date;
   created_by: string | null;
@@ -89,4 +91,65 @@ export interface Execution {
   executed_at: Date;
   completed_at: Date | null;
   request_id: string;
+}
+
+export type TenantStatus = 'active' | 'suspended' | 'deleting';
+
+/** What a tenant may use. What is absent is not limited. Counted over all nodes. */
+export interface Quotas {
+  calls_per_minute?: number;
+  calls_per_day?: number;
+  concurrent_calls?: number;
+  /** Deno processes, starting ones included. */
+  live_processes?: number;
+  /** Sum of `memory_limit_mb` of its processes. */
+  memory_mib?: number;
+  functions?: number;
+  /** Bytes of the current code of all its functions. */
+  code_bytes?: number;
+  /** In a calendar month (UTC). */
+  cpu_seconds_per_month?: number;
+}
+
+/** Who signs a tenant's users' tokens, besides the tenant's own HS256 secret (RFC 7517, RFC 7519). */
+export interface JwtSettings {
+  /** Where the public keys are: https, or http on a loopback address. */
+  jwks_url?: string;
+  /** `iss` must be this. */
+  issuer?: string;
+  /** `aud` must be or hold this. */
+  audience?: string;
+}
+
+/** A tenant as the routers and the supervisor hold it in memory. */
+export interface Tenant {
+  slug: string;
+  display_name: string;
+  status: TenantStatus;
+  /** Lower case, without a port. */
+  domains: string[];
+  quotas: Quotas;
+  jwt: JwtSettings;
+  /** Days that executions are kept. */
+  retention_days: number;
+  /** Goes up with each change of a secret of the whole tenant. */
+  secrets_revision: number;
+  created_at: Date;
+  updated_at: Date;
+}
+
+/** A secret that HS256 tokens of a tenant are signed with. */
+export interface JwtSecret {
+  secret: string;
+  /** Null: it signs. Else it only verifies, and until then. */
+  verifies_until: Date | null;
+}
+
+/** Who makes a change, for the audit log. */
+export interface Actor {
+  kind: 'admin' | 'service_role' | 'service_key' | 'api_key' | 'system';
+  /** `sub` of a token, the id of a key; null where the kind says all. */
+  id: string | null;
+  address: string | null;
+  request_id: string | null;
 }

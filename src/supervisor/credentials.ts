@@ -2,8 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { jwtVerify, SignJWT } from 'jose';
+import { jwtVerify } from 'jose';
 import { z } from 'zod';
+import { StartError } from '../errors.js';
+import { signKey } from '../tokens.js';
 
 /** What the file holds (mode 0600). */
 export interface CredentialsFile {
@@ -23,21 +25,40 @@ const Kept = z
   .object({ anon_key: z.string(), service_key: z.string(), admin_key: z.string(), jwt_secret: z.string() })
   .partial();
 
-/** Years that the default tenant's anon and service keys are good for, as Supabase's are. */
-const KEY_LIFE = '10y';
+/** What `credentials.json` held at the last start; empty before the first, and where it is damaged. */
+export type KeptKeys = z.infer<typeof Kept>;
 
-export async function readKeys(
-  dataDir: string,
-  given: { jwtSecret: string | null; adminKey: string | null },
+/** `jwtSecret` is what the default tenant's tokens are signed with. */
+export async function makeKeys(
+  kept: KeptKeys,
+  given: { jwtSecret: string; adminKey: string | null },
 ): Promise<Keys> {
-  const kept = await readKept(credentialsPath(dataDir));
-  const jwt_secret = given.jwtSecret ?? kept.jwt_secret ?? randomBytes(32).toString('base64url');
   return {
-    jwt_secret,
+    jwt_secret: given.jwtSecret,
     admin_key: given.adminKey ?? kept.admin_key ?? `hth_adm_${randomBytes(32).toString('base64url')}`,
-    anon_key: await keyFor('anon', jwt_secret, kept.anon_key),
-    service_key: await keyFor('service_role', jwt_secret, kept.service_key),
+    anon_key: await keyFor('anon', given.jwtSecret, kept.anon_key),
+    service_key: await keyFor('service_role', given.jwtSecret, kept.service_key),
   };
+}
+
+/**
+ * What stored secrets are sealed with: the setting, else `<data dir>/secret.key` (mode 0600), made where it is missing. It
+ * is not in `credentials.json`, which people read and copy from.
+ */
+export async function readSecretKey(dataDir: string, given: string | null): Promise<string> {
+  if (given !== null) return given;
+  const path = join(dataDir, 'secret.key');
+  try {
+    const text = (await readFile(path, 'utf8')).trim();
+    if (text.length < 16)
+      throw new StartError(`${path} is damaged: put the key back, or set HEARTH_SECRET_KEY`);
+    return text;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const made = randomBytes(32).toString('base64url');
+  await writeFile(path, `${made}\n`, { mode: 0o600, flag: 'wx' });
+  return made;
 }
 
 export async function writeCredentials(dataDir: string, credentials: CredentialsFile): Promise<void> {
@@ -52,9 +73,9 @@ export function credentialsPath(dataDir: string): string {
   return join(dataDir, 'credentials.json');
 }
 
-async function readKept(path: string): Promise<z.infer<typeof Kept>> {
+export async function readKept(dataDir: string): Promise<KeptKeys> {
   try {
-    return Kept.parse(JSON.parse(await readFile(path, 'utf8')));
+    return Kept.parse(JSON.parse(await readFile(credentialsPath(dataDir), 'utf8')));
   } catch {
     return {}; // none yet, or damaged: new ones are generated
   }
@@ -66,18 +87,13 @@ async function keyFor(
   secret: string,
   kept: string | undefined,
 ): Promise<string> {
-  const key = new TextEncoder().encode(secret);
   if (kept !== undefined) {
+    const key = new TextEncoder().encode(secret);
     const valid = await jwtVerify(kept, key, { algorithms: ['HS256'] }).then(
       ({ payload }) => payload.role === role,
       () => false,
     );
     if (valid) return kept;
   }
-  return await new SignJWT({ role, tenant: 'default' })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setIssuer('hearth')
-    .setIssuedAt()
-    .setExpirationTime(KEY_LIFE)
-    .sign(key);
+  return signKey(secret, role, 'default', Math.floor(Date.now() / 1000));
 }

@@ -1,4 +1,4 @@
-/** Keeps this node's functions those of the database: loaded at start, told by NOTIFY, polled slowly as the net below. */
+/** Keeps this node's functions those of the database: loaded at start, told of changes one by one, polled for the rest. */
 import type { Store } from '../store/main.js';
 import type { FunctionMeta } from '../store/types.js';
 
@@ -6,17 +6,17 @@ export interface FunctionSync {
   /** A function was changed by this node: resolves when `apply` is done with it. */
   refresh(functionId: string): Promise<void>;
   all(): FunctionMeta[];
-  stop(): Promise<void>;
+  /** Looks for what was missed. */
+  poll(): Promise<void>;
+  /** Resolves when what was asked for so far is done. */
+  settled(): Promise<void>;
 }
 
 export interface FunctionSyncOptions {
   store: Store;
   /** Resolves when the change is served everywhere on this node. */
   apply(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }): Promise<void>;
-  onError(error: unknown): void;
 }
-
-const POLL_MS = 15_000;
 
 export async function startFunctionSync(options: FunctionSyncOptions): Promise<FunctionSync> {
   const { store } = options;
@@ -70,20 +70,11 @@ export async function startFunctionSync(options: FunctionSyncOptions): Promise<F
 
   seq = String((await store.functions.changedSince(seq)).seq);
   await inTurn(reload);
-  const listening = await store.notifications.listen({
-    onFunction: (id) => void inTurn(() => one(id)).catch(options.onError),
-    // What was changed while the connection was away was not heard of.
-    onReconnect: () => void inTurn(poll).catch(options.onError),
-  });
-  const timer = setInterval(() => void inTurn(poll).catch(() => {}), POLL_MS); // the health check reports an absent database
 
   return {
     refresh: (functionId) => inTurn(() => one(functionId)),
     all: () => [...known.values()],
-    async stop() {
-      clearInterval(timer);
-      await listening.stop();
-      await queue;
-    },
+    poll: () => inTurn(poll),
+    settled: () => queue,
   };
 }

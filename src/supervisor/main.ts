@@ -8,19 +8,21 @@ import type { DenoProcess } from '../pool/process.js';
 import type { Sandbox } from '../pool/sandbox.js';
 import { createExecutionWriter } from '../store/execution_writer.js';
 import type { Store } from '../store/main.js';
+import type { TenantWithSecrets } from '../store/tenants.js';
 import type { FunctionMeta } from '../store/types.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
-import { signToken } from '../tokens.js';
+import { signKey, signToken } from '../tokens.js';
 import { createClaims } from './claims.js';
 import { createCpuLimits } from './cpu_limits.js';
 import { createExecutionJoin } from './execution_join.js';
 import { createFleet, type Fleet, type Instance } from './fleet.js';
-import { type FunctionSync, startFunctionSync } from './function_sync.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
 import type { PrepareSource, RouterConfig, SupervisorMethods, ToSupervisor } from './protocol.js';
 import type { Routers } from './routers.js';
 import { environmentOf } from './specification.js';
+import { type Sync, startSync } from './sync.js';
+import type { TenantChange } from './tenant_sync.js';
 import { startUpkeep } from './upkeep.js';
 import { startWatch } from './watch.js';
 
@@ -44,7 +46,6 @@ export interface SupervisorOptions {
   /** The node's address as functions reach it. */
   url: string;
   region: string;
-  anonKey: string;
   onError(error: unknown): void;
 }
 
@@ -75,7 +76,7 @@ const MATTERS_OF_COURSE = new Set<EndReason>(['idle', 'superseded', 'evicted', '
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { store, routers, onError } = options;
   const metrics = createNodeMetrics(options.metrics);
-  let sync: FunctionSync | null = null;
+  let sync: Sync | null = null;
   let databaseUp = true;
   let stopping = false;
 
@@ -104,6 +105,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     onError,
   });
 
+  const tenants = new Map<string, TenantWithSecrets>();
   const processOf = (id: number) => processes.get(id);
   const processes = new Map<number, DenoProcess>();
 
@@ -130,7 +132,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       environmentOf(fn, {
         url: options.url,
         region: options.region,
-        anonKey: options.anonKey,
+        anonKey: anonKeyOf(fn.tenant),
         token: tokenOf(fn),
       }),
     events: (fn) => ({
@@ -153,8 +155,19 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   function tokenOf(fn: FunctionMeta): string {
     const now = Math.floor(Date.now() / 1000);
-    const { jwtSecret } = options.routerConfig;
-    return signToken(jwtSecret, { role: 'anon', tenant: fn.tenant, iat: now, exp: now + TOKEN_LIFE_S });
+    const claims = { role: 'anon', tenant: fn.tenant, iat: now, exp: now + TOKEN_LIFE_S };
+    return signToken(secretOf(fn.tenant), claims);
+  }
+
+  function anonKeyOf(tenant: string): string {
+    return signKey(secretOf(tenant), 'anon', tenant, Math.floor(Date.now() / 1000));
+  }
+
+  /** What its tokens are signed with. */
+  function secretOf(slug: string): string {
+    const secret = tenants.get(slug)?.jwt_secrets[0]?.secret;
+    if (secret === undefined) throw new Error(`there is no tenant ${slug}`);
+    return secret;
   }
 
   /** Who follows a function's log sees why a process of it ended, where that is no matter of course. */
@@ -225,7 +238,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     onError,
   });
 
-  async function apply(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }) {
+  async function applyTenants(change: TenantChange) {
+    for (const tenant of change.changed) tenants.set(tenant.slug, tenant);
+    for (const slug of change.removed) tenants.delete(slug);
+    // What there is at the start each router is told when it is up.
+    if (sync !== null) await routers.askAll('tenants', change, 1_000);
+  }
+
+  async function applyFunctions(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }) {
     for (const meta of change.changed) fleet.setFunction(meta);
     for (const id of change.removed) fleet.removeFunction(id);
     if (change.complete) {
@@ -253,7 +273,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       case 'prepare':
         return await options.prepare(params as PrepareSource);
       case 'changed':
-        await sync?.refresh(params as string);
+        await sync?.functions.refresh(params as string);
+        return null;
+      case 'tenant-changed':
+        await sync?.tenants.refresh(params as string);
         return null;
       case 'flush':
         return await flush();
@@ -302,7 +325,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   const upkeep = startUpkeep(store, onError);
   const synced = Promise.all([upkeep, options.mayServe]).then(async () => {
-    sync = await startFunctionSync({ store, apply, onError });
+    sync = await startSync({
+      store,
+      applyFunctions,
+      applyTenants,
+      onKey: (hash) => routers.broadcast({ t: 'key-changed', hash }),
+      onError,
+    });
     return sync;
   });
   synced.catch(() => {}); // reported where it is awaited
@@ -316,8 +345,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       for (const { id, state, sockets } of pool.processes()) {
         if (state === 'blank') router.send({ t: 'blank', process: id, sockets });
       }
-      const { all } = await synced;
-      await router.ask('functions', { changed: all(), removed: [], complete: true });
+      const { tenants, functions } = await synced;
+      await router.ask('tenants', { changed: tenants.all(), removed: [], complete: true });
+      await router.ask('functions', { changed: functions.all(), removed: [], complete: true });
     },
     onGone(router) {
       fleet.routerGone(router);
@@ -366,9 +396,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   return {
-    functions: () => sync?.all() ?? [],
+    functions: () => sync?.functions.all() ?? [],
     changed: async (functionId) => {
-      await sync?.refresh(functionId);
+      await sync?.functions.refresh(functionId);
     },
     collectMetrics,
     endProcesses() {

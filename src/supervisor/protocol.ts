@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../errors.js';
 import type { ProcessSockets } from '../pool/process.js';
 import type { Connection } from '../store/connection.js';
+import type { TenantWithSecrets } from '../store/tenants.js';
 import type { Execution, FunctionMeta, PreparedCode } from '../store/types.js';
 import type { Delta } from '../telemetry/delta.js';
 import type { ReplyMessage, RequestMessage } from './rpc.js';
@@ -82,6 +83,8 @@ export type ToRouter =
   | { t: 'stuck'; process: number; stuck: boolean }
   | { t: 'gone'; process: number; reason: string }
   | { t: 'logs'; functionId: string; lines: LogLineMessage[] }
+  /** An API or service key was changed or removed: its SHA-256, hex; null: any may have been. */
+  | { t: 'key-changed'; hash: string | null }
   /** Whether the database answers: `/readyz` and calls of unknown functions depend on it. */
   | { t: 'database'; up: boolean }
   /** Stop accepting, finish what is in flight. */
@@ -95,6 +98,8 @@ export interface SupervisorMethods {
   prepare: { params: PrepareSource; value: PreparedCode };
   /** A function was written to the database: resolves when every router serves the change. */
   changed: { params: string; value: null };
+  /** A tenant was: its slug. */
+  'tenant-changed': { params: string; value: null };
   /** Everything noted so far is in the database when this resolves. */
   flush: { params: null; value: null };
   follow: { params: { functionId: string; on: boolean }; value: null };
@@ -104,6 +109,8 @@ export interface SupervisorMethods {
 export interface RouterMethods {
   /** Functions that are new or changed, and ids of those that are gone. `complete`: these are all there are. */
   functions: { params: { changed: FunctionMeta[]; removed: string[]; complete: boolean }; value: null };
+  /** The same of tenants, with their slugs. */
+  tenants: { params: { changed: TenantWithSecrets[]; removed: string[]; complete: boolean }; value: null };
   flush: { params: null; value: null };
   /** What was recorded since the last time. */
   metrics: { params: null; value: Delta[] };
@@ -116,8 +123,11 @@ export interface RouterConfig {
   host: string;
   port: number;
   connection: Connection;
-  jwtSecret: string;
   adminKey: string;
+  /** What stored secrets are sealed with: the first seals, all open. */
+  secretKeys: string[];
+  /** Proxies whose X-Forwarded-For counts: addresses and ranges. */
+  trustedProxies: string[];
   domain: string | null;
   functionsDir: string;
   maxCodeBytes: number;

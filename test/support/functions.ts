@@ -1,5 +1,8 @@
 /** The record of a function, for tests of what is decided about functions. */
-import type { FunctionMeta } from '../../src/store/types.js';
+import type { Actor, FunctionMeta } from '../../src/store/types.js';
+
+/** Somebody with a service key. */
+export const someone: Actor = { kind: 'service_role', id: 'someone', address: '127.0.0.1', request_id: 'r1' };
 
 /** A function named `f` with the contract's defaults. */
 export function functionMeta(change: Partial<FunctionMeta> = {}): FunctionMeta {
@@ -9,6 +12,7 @@ export function functionMeta(change: Partial<FunctionMeta> = {}): FunctionMeta {
     name: 'f',
     version: 1,
     hash: '',
+    secrets_revision: 1,
     source: 'api',
     description: null,
     enabled: true,

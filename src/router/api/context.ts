@@ -4,8 +4,9 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { HearthError } from '../../errors.js';
 import type { Store } from '../../store/main.js';
-import type { PreparedCode } from '../../store/types.js';
-import type { Principal } from '../principal.js';
+import type { Actor, PreparedCode } from '../../store/types.js';
+import type { Caller } from '../gateway.js';
+import type { Principal, Scope } from '../principal.js';
 
 export interface LogLine {
   execution_id: string | null;
@@ -18,11 +19,13 @@ export interface LogLine {
 export type SourceToPrepare = { code: string; name: string } | { entry: string; root: string; name: string };
 
 export interface ApiOptions {
-  store: Pick<Store, 'functions' | 'executions'>;
+  store: Store;
   /** Throws HearthError INVALID_FUNCTION or TOO_LARGE for code that cannot load. */
   prepare(source: SourceToPrepare): Promise<PreparedCode>;
   /** Resolves when every router of this node serves the change. */
   changed(functionId: string): Promise<void>;
+  /** The same for a tenant's settings. */
+  tenantChanged(slug: string): Promise<void>;
   /** Writes what is buffered, so that a caller sees what it has just done. */
   flushExecutions(): Promise<void>;
   /** Calls back for each line from now on; the returned function ends it. */
@@ -36,10 +39,11 @@ export interface ApiOptions {
 }
 
 export interface ApiCall {
-  tenant: string;
   requestId: string;
+  /** The client's. */
+  address: string;
   /** Throws HearthError UNAUTHENTICATED or FORBIDDEN. */
-  principal: () => Promise<Principal>;
+  caller: () => Promise<Caller>;
 }
 
 export interface ApiEnv {
@@ -48,12 +52,43 @@ export interface ApiEnv {
 
 export type Api = OpenAPIHono<ApiEnv>;
 
-/** Who manages: a service_role token or the admin key. Throws UNAUTHENTICATED or FORBIDDEN for everyone else. */
-export async function requireManager(c: Context<ApiEnv>): Promise<Principal> {
-  const principal = await c.env.call.principal();
-  if (principal.role === 'service_role' || principal.role === 'admin') return principal;
-  throw new HearthError(
-    'FORBIDDEN',
-    `Managing functions needs a service key, not one of the role ${principal.role}.`,
-  );
+/** Who may do what a scope stands for, and whose functions it is about. */
+export interface Manager {
+  tenant: string;
+  actor: Actor;
+  principal: Principal;
+}
+
+/**
+ * A service_role token, a service key, the admin key, or an API key that has the scope. Throws UNAUTHENTICATED or
+ * FORBIDDEN for everyone else.
+ */
+export async function requireScope(c: Context<ApiEnv>, scope: Scope): Promise<Manager> {
+  const { principal, tenant } = await c.env.call.caller();
+  const { role, key } = principal;
+  if (key?.kind === 'api' && !key.scopes.includes(scope))
+    throw new HearthError('FORBIDDEN', `The API key has not the scope ${scope}.`);
+  if (key === undefined && role !== 'service_role' && role !== 'admin')
+    throw new HearthError('FORBIDDEN', `This needs a service key, not one of the role ${role}.`);
+  return { tenant, principal, actor: actorOf(c, principal) };
+}
+
+/** The admin key alone. */
+export async function requireAdmin(c: Context<ApiEnv>): Promise<Manager> {
+  const { principal, tenant } = await c.env.call.caller();
+  if (principal.role !== 'admin') throw new HearthError('FORBIDDEN', 'This needs the admin key.');
+  return { tenant, principal, actor: actorOf(c, principal) };
+}
+
+function actorOf(c: Context<ApiEnv>, { role, key, userId }: Principal): Actor {
+  const kind =
+    key !== undefined
+      ? key.kind === 'service'
+        ? 'service_key'
+        : 'api_key'
+      : role === 'admin'
+        ? 'admin'
+        : 'service_role';
+  const { address, requestId } = c.env.call;
+  return { kind, id: key?.id ?? userId ?? null, address, request_id: requestId };
 }

@@ -1,7 +1,7 @@
 /** The routes that read executions. */
 import { z } from '@hono/zod-openapi';
 import { HearthError } from '../../errors.js';
-import { type Api, type ApiOptions, requireManager } from './context.js';
+import { type Api, type ApiOptions, requireScope } from './context.js';
 import { findFunction, MANAGING } from './functions.js';
 import { addRoute } from './routes.js';
 import { ExecutionRecord, ExecutionsQuery, toExecution } from './schemas.js';
@@ -26,9 +26,8 @@ export function addExecutionRoutes(api: Api, options: ApiOptions): void {
       errors: [...MANAGING, 'NOT_FOUND', 'INVALID_REQUEST'],
     },
     async (c) => {
-      await requireManager(c);
+      const { tenant } = await requireScope(c, 'read:executions');
       const query = validate(ExecutionsQuery, c.req.query());
-      const { tenant } = c.env.call;
       const { id } = await findFunction(options, tenant, c.req.param('name'));
       await flushExecutions();
       return c.json((await store.executions.list(tenant, id, query)).map(toExecution));
@@ -46,11 +45,11 @@ export function addExecutionRoutes(api: Api, options: ApiOptions): void {
       errors: [...MANAGING, 'NOT_FOUND'],
     },
     async (c) => {
-      await requireManager(c);
+      const { tenant } = await requireScope(c, 'read:executions');
       const id = z.uuid().safeParse(c.req.param('id'));
       if (id.success) {
         await flushExecutions();
-        const execution = await store.executions.find(c.env.call.tenant, id.data);
+        const execution = await store.executions.find(tenant, id.data);
         if (execution !== null) return c.json(toExecution(execution));
       }
       throw new HearthError('NOT_FOUND', 'There is no such execution.');

@@ -1,7 +1,7 @@
 /** The routes that manage functions: create, list, read, change, delete, versions. */
 import { z } from '@hono/zod-openapi';
 import { HearthError } from '../../errors.js';
-import { type Api, type ApiOptions, requireManager } from './context.js';
+import { type Api, type ApiOptions, requireScope } from './context.js';
 import { deploy } from './deploy.js';
 import { DEFAULT_SETTINGS, NAME, toSettings } from './fields.js';
 import { readJson } from './json_body.js';
@@ -40,12 +40,11 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
       errors: [...MANAGING, 'INVALID_REQUEST', 'INVALID_FUNCTION', 'CONFLICT', 'TOO_LARGE', 'OVERLOADED'],
     },
     async (c) => {
-      const principal = await requireManager(c);
+      const { tenant, actor } = await requireScope(c, 'write:functions');
       const { name, code, ...given } = validate(
         FunctionInput,
         await readJson(c.req.raw, bodyLimit(maxCodeBytes)),
       );
-      const { tenant } = c.env.call;
       // Told before the code is prepared, which takes longer; the store has the last word.
       if ((await store.functions.find(tenant, name)) !== null) throw nameTaken(name);
       const { prepared, settings } = await deploy({ code, name }, prepare);
@@ -55,7 +54,7 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
         settings: { ...DEFAULT_SETTINGS, ...settings, ...toSettings(given) },
         prepared,
         source: 'api',
-        createdBy: principal.userId ?? principal.role,
+        actor,
       });
       await changed(meta.id);
       return c.json(toRecord({ ...meta, code: prepared.code }), 201, { location: `${PATH}/${name}` });
@@ -76,9 +75,9 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
       errors: [...MANAGING, 'INVALID_REQUEST'],
     },
     async (c) => {
-      await requireManager(c);
+      const { tenant } = await requireScope(c, 'read:functions');
       const page = validate(ListQuery, c.req.query());
-      return c.json((await store.functions.list(c.env.call.tenant, page)).map(toListed));
+      return c.json((await store.functions.list(tenant, page)).map(toListed));
     },
   );
 
@@ -93,8 +92,8 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
       errors: [...MANAGING, 'NOT_FOUND'],
     },
     async (c) => {
-      await requireManager(c);
-      return c.json(toRecord(await findFunction(options, c.env.call.tenant, c.req.param('name'))));
+      const { tenant } = await requireScope(c, 'read:functions');
+      return c.json(toRecord(await findFunction(options, tenant, c.req.param('name'))));
     },
   );
 
@@ -115,8 +114,7 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
         ],
       },
       async (c) => {
-        const principal = await requireManager(c);
-        const { tenant } = c.env.call;
+        const { tenant, actor } = await requireScope(c, 'write:functions');
         const current = await findFunction(options, tenant, c.req.param('name'));
         const update = validate(FunctionUpdate, await readJson(c.req.raw, bodyLimit(maxCodeBytes)));
         const { code, ...given } = withoutRepeated(update, toListed(current));
@@ -126,7 +124,7 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
         const meta = await store.functions.update(tenant, current.name, {
           settings,
           ...(fresh === undefined ? {} : { prepared: fresh.prepared }),
-          createdBy: principal.userId ?? principal.role,
+          actor,
         });
         if (meta === null) throw notFound(current.name);
         await changed(meta.id);
@@ -146,9 +144,9 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
       errors: [...MANAGING, 'NOT_FOUND'],
     },
     async (c) => {
-      await requireManager(c);
+      const { tenant, actor } = await requireScope(c, 'write:functions');
       const name = c.req.param('name') ?? '';
-      const id = NAME.test(name) ? await store.functions.remove(c.env.call.tenant, name) : null;
+      const id = NAME.test(name) ? await store.functions.remove(tenant, name, actor) : null;
       if (id === null) throw notFound(name);
       await changed(id);
       return c.body(null, 204);
@@ -166,9 +164,9 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
       errors: [...MANAGING, 'NOT_FOUND'],
     },
     async (c) => {
-      await requireManager(c);
-      const { name } = await findFunction(options, c.env.call.tenant, c.req.param('name'));
-      const versions = await store.functions.versions(c.env.call.tenant, name);
+      const { tenant } = await requireScope(c, 'read:functions');
+      const { name } = await findFunction(options, tenant, c.req.param('name'));
+      const versions = await store.functions.versions(tenant, name);
       return c.json(
         versions.map((version) => ({ ...version, created_at: version.created_at.toISOString() })),
       );

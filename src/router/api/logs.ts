@@ -1,6 +1,6 @@
 /** A function's log as server-sent events: what is stored, or what happens from now on. */
 import { z } from '@hono/zod-openapi';
-import { type Api, type ApiOptions, type LogLine, requireManager } from './context.js';
+import { type Api, type ApiOptions, type LogLine, requireScope } from './context.js';
 import { findFunction, MANAGING } from './functions.js';
 import { addRoute } from './routes.js';
 import { LogsQuery } from './schemas.js';
@@ -38,9 +38,8 @@ export function addLogRoutes(api: Api, options: ApiOptions): void {
       errors: [...MANAGING, 'NOT_FOUND', 'INVALID_REQUEST'],
     },
     async (c) => {
-      await requireManager(c);
+      const { tenant } = await requireScope(c, 'read:executions');
       const { follow, limit } = validate(LogsQuery, c.req.query());
-      const { tenant } = c.env.call;
       const { id } = await findFunction(options, tenant, c.req.param('name'));
       if (follow === 'true')
         return new Response(following(options, id, c.req.raw.signal), { headers: HEADERS });

@@ -36,7 +36,7 @@ const followers = new Map<string, Set<(line: LogLine) => void>>();
 
 beforeAll(async () => {
   postgres = await startTestPostgres();
-  store = await openStore(await postgres.database(), { max: 3 });
+  store = await openStore(await postgres.database(), { max: 3, secretKeys: ['a key of 16 characters'] });
   dir = await mkdtemp(join(tmpdir(), 'hearth-api-'));
 });
 
@@ -47,7 +47,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await store.sql`truncate functions, function_versions, function_routes, bundles, executions`;
+  await store.sql`truncate functions, function_versions, function_routes, bundles, executions, secrets`;
   functionsDir = await mkdtemp(join(dir, 'functions-'));
   [changes, errors, flushed] = [[], [], 0];
   followers.clear();
@@ -60,6 +60,7 @@ beforeEach(async () => {
       maxCodeBytes: MAX_CODE,
     }),
     changed: async (id) => void changes.push(id),
+    tenantChanged: async () => {},
     flushExecutions: async () => void flushed++,
     followLogs(id, onLine) {
       const set = followers.get(id) ?? new Set();
@@ -80,7 +81,8 @@ function ask(
   role: Role = 'service_role',
   init: RequestInit = {},
 ) {
-  const call = { tenant: 'default', requestId: 'r1', principal: async () => ({ role, tenant: 'default' }) };
+  const caller = async () => ({ principal: { role, tenant: 'default' }, tenant: 'default' });
+  const call = { requestId: 'r1', address: '127.0.0.1', caller };
   const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   return api.request(path, { method, ...(text === undefined ? {} : { body: text }), ...init }, { call });
 }
@@ -456,7 +458,7 @@ describe('reload', () => {
       errors: [],
     });
     const hello = await json(ask('GET', '/api/v1/functions/hello'), 200, FunctionRecord);
-    expect(hello).toMatchObject({ timeout_seconds: 7, created_by: null });
+    expect(hello).toMatchObject({ timeout_seconds: 7, created_by: 'service_role' });
     await files({ '_shared/x.ts': 'export const x = 2;' });
     expect(await reload()).toMatchObject({ updated: ['folder'], unchanged: ['hello'] });
     await files({ 'hello.ts': null });

@@ -4,7 +4,7 @@ import type { Context } from 'hono';
 import { HearthError } from '../../errors.js';
 import { isDatabaseAway } from '../../store/database_errors.js';
 import { errorBody, toHearthError } from '../respond.js';
-import { type Api, type ApiEnv, type ApiOptions, requireManager } from './context.js';
+import { type Api, type ApiEnv, type ApiOptions, requireScope } from './context.js';
 import { addExecutionRoutes } from './executions.js';
 import { addFunctionRoutes, MANAGING } from './functions.js';
 import { addLogRoutes } from './logs.js';
@@ -12,6 +12,7 @@ import { addOpenApi } from './openapi.js';
 import { reloadFromFiles } from './reload.js';
 import { addRoute } from './routes.js';
 import { ReloadAnswer } from './schemas.js';
+import { addTenantRoutes } from './tenants.js';
 
 export type { ApiEnv, ApiOptions, LogLine } from './context.js';
 
@@ -22,6 +23,7 @@ export function createApi(options: ApiOptions): Api {
   addFunctionRoutes(api, options);
   addExecutionRoutes(api, options);
   addLogRoutes(api, options);
+  addTenantRoutes(api, options);
   addRoute(
     api,
     {
@@ -33,8 +35,11 @@ export function createApi(options: ApiOptions): Api {
       errors: MANAGING,
     },
     async (c) => {
-      await requireManager(c);
-      return c.json(await reloadFromFiles({ ...options, tenant: c.env.call.tenant }));
+      const { tenant, actor, principal } = await requireScope(c, 'write:functions');
+      // The folder is the operator's: its files are nobody else's to deploy.
+      if (tenant !== 'default' && principal.role !== 'admin')
+        throw new HearthError('FORBIDDEN', 'The functions folder belongs to the default tenant.');
+      return c.json(await reloadFromFiles({ ...options, tenant, actor }));
     },
   );
   addOpenApi(api, options.version);

@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type ErrorDetail, HearthError } from '../../errors.js';
 import type { FunctionWithCode } from '../../store/functions.js';
+import type { Actor } from '../../store/types.js';
 import type { ApiOptions } from './context.js';
 import { deploy } from './deploy.js';
 import { DEFAULT_SETTINGS, nameField } from './fields.js';
@@ -11,6 +12,7 @@ import { problemOf } from './validate.js';
 export interface ReloadOptions extends Pick<ApiOptions, 'prepare' | 'changed' | 'functionsDir'> {
   store: Pick<ApiOptions['store'], 'functions'>;
   tenant: string;
+  actor: Actor;
 }
 
 export interface Reloaded {
@@ -64,7 +66,7 @@ export async function reloadFromFiles(options: ReloadOptions): Promise<Reloaded>
   );
   for (const name of stored.keys()) {
     if (files.has(name)) continue;
-    const id = await store.functions.remove(tenant, name);
+    const id = await store.functions.remove(tenant, name, options.actor);
     if (id === null) continue;
     reloaded.deleted.push(name);
     changes.push(id);
@@ -80,7 +82,7 @@ async function reloadOne(
   name: string,
   entries: string[],
   current: FunctionWithCode | undefined,
-  { store, tenant, prepare, functionsDir }: ReloadOptions,
+  { store, tenant, actor, prepare, functionsDir }: ReloadOptions,
   reloaded: Reloaded,
 ): Promise<string | null> {
   const [entry = '', second] = entries;
@@ -101,7 +103,7 @@ async function reloadOne(
       settings: { ...DEFAULT_SETTINGS, ...settings },
       prepared,
       source: 'file',
-      createdBy: null,
+      actor,
     });
     reloaded.created.push(name);
     return meta.id;
@@ -110,7 +112,7 @@ async function reloadOne(
     reloaded.unchanged.push(name);
     return null;
   }
-  const meta = await store.functions.update(tenant, name, { settings, prepared });
+  const meta = await store.functions.update(tenant, name, { settings, prepared, actor });
   if (meta === null) throw new HearthError('NOT_FOUND', 'was deleted while it was being reloaded');
   reloaded.updated.push(name);
   return meta.id;

@@ -1,0 +1,50 @@
+/** Keeps what this node holds in memory that of the database: tenants, and their functions. */
+import type { Store } from '../store/main.js';
+import { type FunctionSync, type FunctionSyncOptions, startFunctionSync } from './function_sync.js';
+import { startTenantSync, type TenantSync, type TenantSyncOptions } from './tenant_sync.js';
+
+export interface Sync {
+  readonly functions: FunctionSync;
+  readonly tenants: TenantSync;
+  stop(): Promise<void>;
+}
+
+export interface SyncOptions {
+  store: Store;
+  applyFunctions: FunctionSyncOptions['apply'];
+  applyTenants: TenantSyncOptions['apply'];
+  /** A key was changed or removed: its SHA-256, hex; null: any may have been. */
+  onKey(hash: string | null): void;
+  onError(error: unknown): void;
+}
+
+const POLL_MS = 15_000;
+
+/** Tenants come first: a function's process needs what its tenant says. */
+export async function startSync(options: SyncOptions): Promise<Sync> {
+  const { store, onError } = options;
+  const tenants = await startTenantSync({ tenants: store.tenants, apply: options.applyTenants });
+  const functions = await startFunctionSync({ store, apply: options.applyFunctions });
+  const poll = () => Promise.all([tenants.poll(), functions.poll()]);
+  const listening = await store.notifications.listen({
+    onFunction: (id) => void functions.refresh(id).catch(onError),
+    onTenant: (slug) => void tenants.refresh(slug).catch(onError),
+    onKey: options.onKey,
+    // What was changed while the connection was away was not heard of.
+    onReconnect() {
+      options.onKey(null);
+      poll().catch(onError);
+    },
+  });
+  const timer = setInterval(() => void poll().catch(() => {}), POLL_MS); // the health check reports an absent database
+
+  return {
+    functions,
+    tenants,
+    async stop() {
+      clearInterval(timer);
+      await listening.stop();
+      await Promise.all([tenants.settled(), functions.settled()]);
+    },
+  };
+}
