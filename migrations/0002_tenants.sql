@@ -81,6 +81,16 @@ alter table function_versions alter column tenant set not null;
 -- Goes up with each change of a secret of the function.
 alter table functions add column secrets_revision int not null default 1;
 
+-- What a tenant has is counted and deleted by its slug.
+create index functions_tenant on functions (tenant);
+
+-- Functions that were deleted with their tenant, for 40 days: what a node still writes of their executions or their usage
+-- is nobody's, not even a tenant's that takes the same slug.
+create table departed_functions (
+  id uuid primary key,
+  at timestamptz not null default now()
+);
+
 -- Keys: random, so that a plain hash is enough (SHA-256, 32 bytes).
 create table api_keys (
   id uuid primary key default gen_random_uuid(),
@@ -145,6 +155,8 @@ create table usage_hours (
   cold_starts bigint not null default 0,
   primary key (tenant, hour, function_id)
 );
+
+create index usage_hours_age on usage_hours (hour);
 
 -- Calls admitted under a quota, over all nodes: one row per tenant and window.
 create table quota_windows (
@@ -237,6 +249,6 @@ $$;
 grant select, insert, update, delete on functions, function_routes, function_versions, api_keys, secrets to hearth_tenant;
 grant usage on sequence functions_seq to hearth_tenant;
 grant select, insert, update (created_at) on bundles to hearth_tenant;
-grant select on executions, usage_hours, tenant_domains, quota_windows, quota_gauges to hearth_tenant;
+grant select on executions, usage_hours, tenant_domains, quota_windows, quota_gauges, departed_functions to hearth_tenant;
 grant select, insert on audit to hearth_tenant;
 grant select, update (secrets_revision) on tenants to hearth_tenant;

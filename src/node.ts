@@ -105,16 +105,12 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     });
     releasers.push(store.stop);
     const sandbox = await sandboxing;
-    if (
-      sandbox.kind === 'permissions' &&
-      !config.tenantsWithoutSandbox &&
-      (await store.tenants.count()) > 1
-    ) {
-      throw new StartError(
-        `there are several tenants, and only Deno's permissions between them (${sandbox.reason}): ` +
-          'install bubblewrap, or set HEARTH_TENANTS_WITHOUT_SANDBOX=allow',
-      );
-    }
+    const singleTenant =
+      sandbox.kind === 'permissions' && !config.tenantsWithoutSandbox
+        ? onlyPermissions(sandbox.reason)
+        : null;
+    if (singleTenant !== null && (await store.tenants.count()) > 1)
+      throw new StartError(`there are several tenants, but ${singleTenant}`);
 
     const kept = await readKept(config.dataDir);
     const jwtSecret = await store.tenants.settleDefaultSecret(config.jwtSecret, kept.jwt_secret ?? null);
@@ -169,6 +165,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         secretKeys,
         trustedProxies: config.trustedProxies,
         domain: config.domain,
+        singleTenant: singleTenant === null ? null : `Not a second tenant: ${singleTenant}.`,
         functionsDir: config.functionsDir,
         maxCodeBytes: config.maxCodeBytes,
         maxRequestBytes: config.maxRequestBytes,
@@ -273,6 +270,14 @@ async function sandboxFor(
     denyNet: deniedAddresses(facts),
     ipv6: config.egressIpv6,
   });
+}
+
+/** Why there may be one tenant and no more. */
+function onlyPermissions(reason: string): string {
+  return (
+    `there are only Deno's permissions between tenants here (${reason}): ` +
+    'install bubblewrap, or set HEARTH_TENANTS_WITHOUT_SANDBOX=allow'
+  );
 }
 
 function urlOf(host: string, port: number): string {

@@ -454,7 +454,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   private note(status: ExecutionStatus, errorMessage: string | null, errorStack: string | null): void {
     const { series } = this.request;
     const duration = performance.now() - this.began;
-    series.finished(status, this.cold, duration / 1000);
+    const done = this.kind === 'd';
+    series.finished(status, this.cold, duration / 1000, this.bytes, done ? (this.cpuMs ?? 0) : 0);
     const execution = executionOf(this.request, {
       version: this.version,
       status,
@@ -467,7 +468,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
       errorMessage,
       errorStack,
     });
-    if (this.kind === 'd') this.context.notes.done(execution);
+    if (done) this.context.notes.done(execution);
     else this.context.notes.toJoin(execution);
   }
 }

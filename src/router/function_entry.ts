@@ -1,12 +1,18 @@
 /** A function as the hot path needs it: its record, its metric series and its CORS answers, made once per change. */
 import type { ErrorCode } from '../errors.js';
 import type { Cors, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
+import type { UsageTally } from '../store/usage_ledger.js';
 import { faasTrigger, type Instruments } from '../telemetry/instruments.js';
 
 /** The metric series of one function and trigger. */
 export interface CallSeries {
-  /** The call ran. */
-  finished(status: ExecutionStatus, cold: boolean, seconds: number): void;
+  /**
+   * The call ran.
+   *
+   * @param egressBytes of the answer's body.
+   * @param cpuMs 0 where its execution is joined by the supervisor, which then counts it.
+   */
+  finished(status: ExecutionStatus, cold: boolean, seconds: number, egressBytes: number, cpuMs: number): void;
   /** The call got no slot. */
   refused(code: ErrorCode): void;
 }
@@ -22,14 +28,18 @@ export interface FunctionEntry {
 
 const NONE: readonly string[] = [];
 
-export function createFunctionEntry(meta: FunctionMeta, instruments: Instruments): FunctionEntry {
+export function createFunctionEntry(
+  meta: FunctionMeta,
+  instruments: Instruments,
+  usage: UsageTally,
+): FunctionEntry {
   const series = new Map<TriggerType, CallSeries>();
   return {
     meta,
     series(trigger) {
       let known = series.get(trigger);
       if (known === undefined) {
-        known = createSeries(meta, trigger, instruments);
+        known = createSeries(meta, trigger, instruments, usage);
         series.set(trigger, known);
       }
       return known;
@@ -40,7 +50,12 @@ export function createFunctionEntry(meta: FunctionMeta, instruments: Instruments
   };
 }
 
-function createSeries(meta: FunctionMeta, trigger: TriggerType, instruments: Instruments): CallSeries {
+function createSeries(
+  meta: FunctionMeta,
+  trigger: TriggerType,
+  instruments: Instruments,
+  usage: UsageTally,
+): CallSeries {
   const fn = { 'hearth.tenant': meta.tenant, 'faas.name': meta.name };
   const invocation = { ...fn, 'faas.trigger': faasTrigger(trigger) };
   const invocations = instruments.invocations.with(invocation);
@@ -54,7 +69,8 @@ function createSeries(meta: FunctionMeta, trigger: TriggerType, instruments: Ins
     cancelled: instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': 'cancelled' }),
   };
   return {
-    finished(status, cold, seconds) {
+    finished(status, cold, seconds, egressBytes, cpuMs) {
+      usage.count(egressBytes, cpuMs, cold);
       duration[status].record(seconds);
       if (status === 'success') invocations.add(1);
       else if (status === 'error') errors.add(1);

@@ -5,6 +5,7 @@ import { messageOf } from '../errors.js';
 import { createExecutionWriter } from '../store/execution_writer.js';
 import { openStore } from '../store/main.js';
 import type { PreparedCode } from '../store/types.js';
+import { createUsageLedger } from '../store/usage_ledger.js';
 import {
   Roster,
   type RouterConfig,
@@ -68,7 +69,14 @@ export async function startRouter(
     secretKeys: config.secretKeys,
   });
   const writer = createExecutionWriter(store.sql, { onError: warn });
-  const functions = createFunctionTable((meta) => createFunctionEntry(meta, instruments));
+  const usage = createUsageLedger({ write: store.usage.add, now: Date.now, onError: warn });
+  const functions = createFunctionTable((meta) =>
+    createFunctionEntry(
+      meta,
+      instruments,
+      usage.tally({ tenant: meta.tenant, function_id: meta.id, function_name: meta.name }),
+    ),
+  );
   const tenants = createTenantTable(config.domain);
   const leases = createLeases(link.send);
   const followers = createLogFollowers(
@@ -103,7 +111,7 @@ export async function startRouter(
         return null;
       }
       case 'flush':
-        await notes.flush();
+        await Promise.all([notes.flush(), usage.flush()]);
         return null;
       case 'metrics':
         return metrics();
@@ -162,11 +170,16 @@ export async function startRouter(
       tenantChanged: async (slug) => {
         await ask('tenant-changed', slug);
       },
+      tenantDrained: async (slug) => {
+        await ask('tenant-drained', slug, 30_000);
+      },
       flushExecutions: async () => {
         await ask('flush', null, 3_000).catch(warn); // the list is then a moment behind
       },
       followLogs: followers.follow,
       functionsDir: config.functionsDir,
+      domain: config.domain,
+      singleTenant: config.singleTenant,
       maxCodeBytes: config.maxCodeBytes,
       version: config.version,
       onError: (error, requestId) => warn(error, requestId),
@@ -233,7 +246,7 @@ export async function startRouter(
       clearInterval(deadlines);
       clearInterval(sweeps);
       leases.stop();
-      await notes.stop();
+      await Promise.all([notes.stop(), usage.stop()]);
       link.send({ t: 'metrics', deltas: metrics() });
       watch.stop();
       await store.stop();

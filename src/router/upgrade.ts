@@ -1,6 +1,7 @@
 /** A WebSocket (or any upgrade) to a function: the handshake goes to the process, then bytes flow both ways. */
 
 import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
@@ -33,6 +34,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
   const { fn, socket } = request;
   const startedAt = context.now();
   const start = performance.now();
+  const writtenBefore = bytesWritten(socket);
   let attempts = 0;
   let over = false;
   let slot: Slot | null = null;
@@ -207,7 +209,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     // The connection was the upgrade's own; the slot's HTTP connection was not used.
     if (slot !== null) context.leases.free(slot, true);
     const duration = performance.now() - start;
-    request.series.finished(status, cold, duration / 1000);
+    request.series.finished(status, cold, duration / 1000, bytesWritten(socket) - writtenBefore, 0);
     context.notes.toJoin(
       executionOf(request, {
         version,
@@ -232,6 +234,11 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     cpuMs = Math.max(0, Number(mark.slice(token.length + 1)) / 1000 || 0);
     return mark.charAt(token.length);
   }
+}
+
+/** What has been sent to the client on this connection, its earlier answers included. */
+function bytesWritten(socket: Duplex): number {
+  return socket instanceof Socket ? socket.bytesWritten : 0;
 }
 
 startUpgrade.refuse = (socket: Duplex, error: HearthError, requestId: string) =>

@@ -1,4 +1,5 @@
 /** The audit log: who changed what, when and from where. It is only added to. */
+import { inBatches } from './batches.js';
 import type { Queries, Sql } from './connection.js';
 import type { Actor } from './types.js';
 
@@ -35,8 +36,10 @@ export interface AuditQuery {
 }
 
 export interface Audit {
-  /** Newest first. */
+  /** Newest first, from the tenant's own beginning: what was said of another one that had its slug is not its to read. */
   list(tenant: string, query: AuditQuery): Promise<AuditEntry[]>;
+  /** The platform's view: every entry under a slug, of tenants that are gone too. */
+  listAll(slug: string, query: AuditQuery): Promise<AuditEntry[]>;
   /** Deletes what is older than 400 days. @returns how many. */
   dropExpired(): Promise<number>;
 }
@@ -56,19 +59,38 @@ export async function noteAction(sql: Queries, actor: Actor, done: AuditedAction
   await sql`insert into audit ${sql(row)}`;
 }
 
+const BATCH = 1_000;
+
 export function createAudit(sql: Sql): Audit {
   return {
-    list: (tenant, { limit, action, before }) =>
-      sql.asTenant(tenant, async (sql) => [
-        ...(await sql<AuditEntry[]>`
-          select id::text, at, tenant, actor_kind, actor, action, subject, address, request_id, details from audit
-          where tenant = ${tenant}
-            ${action === undefined ? sql`` : sql`and action = ${action}`}
-            ${before === undefined ? sql`` : sql`and id < ${before}`}
-          order by id desc limit ${limit}`),
-      ]),
-    async dropExpired() {
-      return (await sql`delete from audit where at < now() - interval '401 days'`).count;
-    },
+    list: (tenant, query) =>
+      sql.asTenant(tenant, (sql) =>
+        select(sql, tenant, query, sql`and at >= (select created_at from tenants where slug = ${tenant})`),
+      ),
+    listAll: (slug, query) => select(sql, slug, query, sql``),
+    // The ids go up with the time: only the oldest entries are looked at.
+    dropExpired: () =>
+      inBatches(
+        BATCH,
+        () => sql`
+          delete from audit
+          where id in (select id from audit order by id limit ${BATCH}) and at < now() - interval '401 days'`,
+      ),
   };
+}
+
+async function select(
+  sql: Queries,
+  tenant: string,
+  { limit, action, before }: AuditQuery,
+  bounds: ReturnType<Queries>,
+): Promise<AuditEntry[]> {
+  return [
+    ...(await sql<AuditEntry[]>`
+      select id::text, at, tenant, actor_kind, actor, action, subject, address, request_id, details from audit
+      where tenant = ${tenant} ${bounds}
+        ${action === undefined ? sql`` : sql`and action = ${action}`}
+        ${before === undefined ? sql`` : sql`and id < ${before}`}
+      order by audit.id desc limit ${limit}`),
+  ];
 }

@@ -1,5 +1,7 @@
 /** One partition of `executions` per UTC day: made ahead, and dropped whole when all tenants' retention is over. */
+import { inBatches } from './batches.js';
 import type { Queries, Sql } from './connection.js';
+import { deleteExecutions } from './execution_deletion.js';
 
 /** What a run of dropExpired has deleted. */
 export interface Dropped {
@@ -13,6 +15,11 @@ export interface Dropped {
 }
 
 const DAY_MS = 86_400_000;
+
+/** Rows that one statement deletes at most, so that none is long. */
+const BATCH = 5_000;
+const FUNCTIONS_AT_ONCE = 200;
+const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
 /** What executions are kept for where there is no tenant to say it. */
 const DEFAULT_RETENTION_DAYS = 30;
@@ -51,13 +58,9 @@ export async function dropExpired(sql: Sql, now: Date): Promise<Dropped> {
     await dropPartition(sql, name);
     partitions.push(name);
   }
-  let executions = (await sql`delete from executions_default where executed_at < ${before(longest)}`).count;
-  for (const { slug, retention_days } of tenants) {
-    if (retention_days === longest) continue;
-    executions += (
-      await sql`delete from executions where tenant = ${slug} and executed_at < ${before(retention_days)}`
-    ).count;
-  }
+  let executions = await deleteFromDefault(sql, before(longest));
+  for (const { slug, retention_days } of tenants)
+    if (retention_days !== longest) executions += await deleteOf(sql, slug, before(retention_days));
   const gone = new Date(now.getTime() - GONE_AFTER_MS);
   return {
     partitions,
@@ -67,19 +70,53 @@ export async function dropExpired(sql: Sql, now: Date): Promise<Dropped> {
   };
 }
 
-/** The versions go with their function, by foreign key. */
-async function purgeFunctions(sql: Sql, gone: Date): Promise<number> {
-  const { count } = await sql`
-    delete from functions f
-    where f.deleted_at < ${gone} and not exists (select from executions e where e.function_id = f.id)`;
-  return count;
+/** Day by day they lie in partitions; this is what came while there was none for its day. */
+function deleteFromDefault(sql: Sql, before: Date): Promise<number> {
+  return inBatches(
+    BATCH,
+    () => sql`
+      delete from executions_default where ctid = any(array(
+        select ctid from executions_default where executed_at < ${before} limit ${BATCH}))`,
+  );
 }
 
-async function purgeBundles(sql: Sql, gone: Date): Promise<number> {
-  const { count } = await sql`
-    delete from bundles b
-    where b.created_at < ${gone} and not exists (select from function_versions v where v.hash = b.hash)`;
-  return count;
+/** One tenant's, found by its functions: the index is by function, and other tenants' rows are not looked at. */
+async function deleteOf(sql: Sql, tenant: string, before: Date): Promise<number> {
+  let total = 0;
+  let after = FIRST_ID;
+  for (;;) {
+    const rows = await sql<{ id: string }[]>`
+      select id from functions where tenant = ${tenant} and id > ${after} order by id limit ${FUNCTIONS_AT_ONCE}`;
+    const last = rows.at(-1);
+    if (last === undefined) return total;
+    const ids = rows.map(({ id }) => id);
+    total += await deleteExecutions(sql, sql`function_id in ${sql(ids)} and executed_at < ${before}`);
+    after = last.id;
+  }
+}
+
+/** The versions go with their function, by foreign key. */
+function purgeFunctions(sql: Sql, gone: Date): Promise<number> {
+  return inBatches(
+    FUNCTIONS_AT_ONCE,
+    () => sql`
+      delete from functions where id in (
+        select f.id from functions f
+        where f.deleted_at < ${gone} and not exists (select from executions e where e.function_id = f.id)
+        limit ${FUNCTIONS_AT_ONCE})`,
+  );
+}
+
+/** A deploy may touch one at this very moment, which is why its age is looked at twice. */
+function purgeBundles(sql: Sql, gone: Date): Promise<number> {
+  return inBatches(
+    FUNCTIONS_AT_ONCE,
+    () => sql`
+      delete from bundles where created_at < ${gone} and hash in (
+        select b.hash from bundles b
+        where b.created_at < ${gone} and not exists (select from function_versions v where v.hash = b.hash)
+        limit ${FUNCTIONS_AT_ONCE})`,
+  );
 }
 
 async function partitionNames(sql: Queries): Promise<string[]> {

@@ -52,7 +52,9 @@ export function createExecutions(sql: Sql): Executions {
         const days = daysOf(sql, id);
         if (days === null) return null;
         const [row] = await sql<Execution[]>`
-          select ${executionColumns(sql)} from executions where id = ${id} and ${days} and tenant = ${tenant}`;
+          select ${executionColumns(sql)} from executions
+          where id = ${id} and ${days} and tenant = ${tenant}
+            and not exists (select from departed_functions d where d.id = function_id)`;
         return row ?? null;
       }),
 

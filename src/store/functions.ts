@@ -41,6 +41,8 @@ export interface Functions {
   list(tenant: string, page: { limit: number; after?: string | undefined }): Promise<FunctionMeta[]>;
   byId(id: string): Promise<FunctionMeta | null>;
   all(): Promise<FunctionMeta[]>;
+  /** Of a tenant's functions. */
+  ids(tenant: string): Promise<string[]>;
   changedSince(seq: bigint | string): Promise<FunctionChanges>;
   /** The JavaScript module that a process loads. */
   bundle(hash: string): Promise<string | null>;
@@ -84,6 +86,12 @@ export function createFunctions(sql: Sql): Functions {
         ...(await sql<FunctionMeta[]>`
           select ${metaColumns(sql)} from functions where functions.deleted_at is null order by functions.tenant, functions.name`),
       ];
+    },
+
+    async ids(tenant) {
+      const rows = await sql<{ id: string }[]>`
+        select id from functions where tenant = ${tenant} and deleted_at is null`;
+      return rows.map(({ id }) => id);
     },
 
     async changedSince(seq) {

@@ -7,6 +7,7 @@ import { createExecutions, type Executions } from './executions.js';
 import { createFunctions, type Functions } from './functions.js';
 import { createNotifications, type Notifications } from './notifications.js';
 import { createTenants, type Tenants } from './tenants.js';
+import { createUsage, type Usage } from './usage.js';
 
 export interface Store {
   functions: Functions;
@@ -14,6 +15,7 @@ export interface Store {
   notifications: Notifications;
   tenants: Tenants;
   audit: Audit;
+  usage: Usage;
   /** For createExecutionWriter(). */
   sql: Sql;
   /** @throws when the database does not answer. */
@@ -41,6 +43,7 @@ export async function openStore(connection: Connection, options: StoreOptions): 
     notifications: createNotifications(connection, options.name ?? 'hearth'),
     tenants: createTenants(sql, sealer),
     audit: createAudit(sql),
+    usage: createUsage(sql),
     sql,
     async ping() {
       await sql`select 1`;

@@ -2,7 +2,14 @@
 import type { Sealer } from '../sealing.js';
 import type { Queries, Sql } from './connection.js';
 import { newJwtSecret, placeOfJwtSecret, replaceJwtSecret } from './jwt_secrets.js';
-import { insertTenant, type NewTenant } from './tenant_changes.js';
+import {
+  insertTenant,
+  markDeleting,
+  type NewTenant,
+  type TenantChange,
+  updateTenant,
+} from './tenant_changes.js';
+import { type DeletedRows, deleteTenant, dropDeparted, unfinishedDeletions } from './tenant_deletion.js';
 import type { Actor, JwtSecret, Tenant } from './types.js';
 
 /** A tenant with what its HS256 tokens are signed with: at least one secret, the newest first. */
@@ -14,8 +21,22 @@ export interface Tenants {
   count(): Promise<number>;
   all(): Promise<TenantWithSecrets[]>;
   bySlug(slug: string): Promise<TenantWithSecrets | null>;
+  /** By slug; `after` is a slug. */
+  list(page: { limit: number; after?: string | undefined }): Promise<Tenant[]>;
+  /** What it has of what its quotas count and nothing but the database knows. */
+  holdings(slug: string): Promise<Holdings>;
   /** @throws HearthError CONFLICT when the slug or a domain is taken. */
   insert(added: NewTenant, actor: Actor): Promise<void>;
+  /** False: there is no such tenant. @throws HearthError CONFLICT when a domain is taken, or it is being deleted. */
+  update(slug: string, change: TenantChange, actor: Actor): Promise<boolean>;
+  /** From now on it is served nowhere, and can only be deleted. False: there is no such tenant. */
+  markDeleting(slug: string, actor: Actor): Promise<boolean>;
+  /** Everything of a tenant that is `deleting`, but for its audit log; can be repeated. */
+  delete(slug: string): Promise<DeletedRows>;
+  /** Those `deleting` that nothing happened to for `idleMs`. */
+  unfinishedDeletions(idleMs: number): Promise<string[]>;
+  /** Executions that were written after their tenant was gone. @returns how many were deleted. */
+  dropDeparted(): Promise<number>;
   /** Slug → when it was last changed, in Unix ms: cheap to ask for again and again. */
   stamps(): Promise<Map<string, number>>;
   /**
@@ -25,17 +46,27 @@ export interface Tenants {
   settleDefaultSecret(given: string | null, kept: string | null): Promise<string>;
 }
 
+/** Of a tenant's functions, the deleted ones left out. */
+export interface Holdings {
+  functions: number;
+  /** Bytes of their current code. */
+  code_bytes: number;
+}
+
 /** How long a secret that was replaced still verifies. */
 export const JWT_GRACE_MS = 24 * 3_600_000;
 
 const DEFAULT = 'default';
 
+/** The columns of Tenant. */
+const tenantColumns = (sql: Queries) => sql`
+  slug, display_name, status, quotas, jwt, retention_days, secrets_revision, created_at, updated_at,
+  (select coalesce(json_agg(domain order by domain), '[]') from tenant_domains d where d.tenant = slug) as domains`;
+
 export function createTenants(sql: Sql, sealer: Sealer): Tenants {
   async function read(where: ReturnType<Queries>): Promise<TenantWithSecrets[]> {
     const tenants = await sql<Tenant[]>`
-      select slug, display_name, status, quotas, jwt, retention_days, secrets_revision, created_at, updated_at,
-        (select coalesce(json_agg(domain order by domain), '[]') from tenant_domains d where d.tenant = slug) as domains
-      from tenants ${where} order by slug`;
+      select ${tenantColumns(sql)} from tenants ${where} order by slug`;
     const secrets = new Map<string, JwtSecret[]>();
     for (const row of await sql<(JwtSecret & { id: string; tenant: string; sealed: string })[]>`
       select id, tenant, sealed, verifies_until from tenant_jwt_secrets
@@ -60,6 +91,24 @@ export function createTenants(sql: Sql, sealer: Sealer): Tenants {
       const [tenant] = await read(sql`where slug = ${slug}`);
       return tenant ?? null;
     },
+    async list({ limit, after }) {
+      return [
+        ...(await sql<Tenant[]>`
+          select ${tenantColumns(sql)} from tenants where slug > ${after ?? ''} order by slug limit ${limit}`),
+      ];
+    },
+    async holdings(slug) {
+      const [row] = await sql<Holdings[]>`
+        select count(*)::int as functions, coalesce(sum(octet_length(v.code)), 0)::float8 as code_bytes
+        from functions f join function_versions v on v.function_id = f.id and v.version = f.version
+        where f.tenant = ${slug} and f.deleted_at is null`;
+      return row ?? { functions: 0, code_bytes: 0 };
+    },
+    update: (slug, change, actor) => updateTenant(sql, slug, change, actor),
+    markDeleting: (slug, actor) => markDeleting(sql, slug, actor),
+    delete: (slug) => deleteTenant(sql, slug),
+    unfinishedDeletions: (idleMs) => unfinishedDeletions(sql, idleMs),
+    dropDeparted: () => dropDeparted(sql),
     insert: (added, actor) => insertTenant(sql, sealer, added, actor),
     async stamps() {
       const rows = await sql<{ slug: string; updated_at: Date }[]>`select slug, updated_at from tenants`;

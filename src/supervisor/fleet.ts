@@ -115,6 +115,17 @@ export function createFleet(options: FleetOptions) {
     for (const instance of state.instances) retire(instance, 'superseded');
   }
 
+  /** A tenant that is served no more: what waits is told so, and what runs ends by `endBy` (ms) at the latest. */
+  function stopTenant(tenant: string, denial: Denial, endBy = Number.POSITIVE_INFINITY) {
+    for (const state of [...functions.values()]) {
+      if (state.fn.tenant !== tenant) continue;
+      denyAll(state, denial);
+      functions.delete(state.fn.id);
+    }
+    for (const instance of [...instances.values()])
+      if (instance.fn.tenant === tenant) retire(instance, 'superseded', endBy);
+  }
+
   /** A call at a router waits for a slot. */
   function acquire(router: number, functionId: string, call: number) {
     const state = functions.get(functionId);
@@ -454,6 +465,7 @@ export function createFleet(options: FleetOptions) {
   return {
     setFunction,
     removeFunction,
+    stopTenant,
     acquire,
     cancel,
     release,

@@ -6,6 +6,8 @@ export interface FunctionSync {
   /** A function was changed by this node: resolves when `apply` is done with it. */
   refresh(functionId: string): Promise<void>;
   all(): FunctionMeta[];
+  /** A tenant is gone, or another one has its slug: its functions go without a word each. */
+  reconcile(tenant: string): Promise<void>;
   /** Looks for what was missed. */
   poll(): Promise<void>;
   /** Resolves when what was asked for so far is done. */
@@ -57,6 +59,14 @@ export async function startFunctionSync(options: FunctionSyncOptions): Promise<F
     await options.apply({ changed: [meta], removed: [], complete: false });
   }
 
+  async function reconcile(tenant: string) {
+    const present = new Set(await store.functions.ids(tenant));
+    const gone = [...known.values()].filter((meta) => meta.tenant === tenant && !present.has(meta.id));
+    if (gone.length === 0) return;
+    for (const { id } of gone) known.delete(id);
+    await options.apply({ changed: [], removed: gone.map(({ id }) => id), complete: false });
+  }
+
   async function poll() {
     const since = await store.functions.changedSince(seq);
     seq = String(since.seq);
@@ -74,6 +84,7 @@ export async function startFunctionSync(options: FunctionSyncOptions): Promise<F
   return {
     refresh: (functionId) => inTurn(() => one(functionId)),
     all: () => [...known.values()],
+    reconcile: (tenant) => inTurn(() => reconcile(tenant)),
     poll: () => inTurn(poll),
     settled: () => queue,
   };

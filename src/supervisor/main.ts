@@ -10,6 +10,7 @@ import { createExecutionWriter } from '../store/execution_writer.js';
 import type { Store } from '../store/main.js';
 import type { TenantWithSecrets } from '../store/tenants.js';
 import type { FunctionMeta } from '../store/types.js';
+import { createUsageLedger } from '../store/usage_ledger.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
 import { signKey, signToken } from '../tokens.js';
 import { createClaims } from './claims.js';
@@ -18,8 +19,10 @@ import { createExecutionJoin } from './execution_join.js';
 import { createFleet, type Fleet, type Instance } from './fleet.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
+import { createProcessUsage } from './process_usage.js';
 import type { PrepareSource, RouterConfig, SupervisorMethods, ToSupervisor } from './protocol.js';
 import type { Routers } from './routers.js';
+import { createServed } from './served.js';
 import { environmentOf } from './specification.js';
 import { type Sync, startSync } from './sync.js';
 import type { TenantChange } from './tenant_sync.js';
@@ -82,8 +85,19 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   const writer = createExecutionWriter(store.sql, { onError });
   const liveLogs = createLiveLogs((router, message) => routers.send(router, message));
+  const ledger = createUsageLedger({
+    write: store.usage.add,
+    now: Date.now,
+    onError,
+    beforeFlush: () => processUsage.settle(),
+  });
+  const processUsage = createProcessUsage(ledger, Date.now);
   const join = createExecutionJoin({
-    write: writer.add,
+    write(execution) {
+      // A router counts the CPU of those that it writes by itself.
+      ledger.add(execution, { cpu_ms: execution.cpu_ms ?? 0 });
+      writer.add(execution);
+    },
     flushWriter: writer.flush,
     amend: (functionId, id, logs) => store.executions.amend(functionId, id, { logs }),
     onError,
@@ -123,6 +137,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     },
   });
 
+  const served = createServed({
+    fleet,
+    functions: () => sync?.functions.all() ?? [],
+    tenant: (slug) => tenants.get(slug),
+    now: Date.now,
+  });
+
   const claims = createClaims({
     pool,
     code: options.code,
@@ -144,7 +165,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }),
     onClaimed(fn, claimed, tookMs) {
       processes.set(claimed.process.id, claimed.process);
+      processUsage.claimed(claimed.process.id, fn);
       void claimed.process.ended.then(() => {
+        processUsage.ended(claimed.process.id);
         processes.delete(claimed.process.id);
         cpuLimits.forget(claimed.process.id);
       });
@@ -241,12 +264,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   async function applyTenants(change: TenantChange) {
     for (const tenant of change.changed) tenants.set(tenant.slug, tenant);
     for (const slug of change.removed) tenants.delete(slug);
+    served.applyTenants(change);
     // What there is at the start each router is told when it is up.
     if (sync !== null) await routers.askAll('tenants', change, 1_000);
   }
 
   async function applyFunctions(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }) {
-    for (const meta of change.changed) fleet.setFunction(meta);
+    for (const meta of change.changed) served.setFunction(meta);
     for (const id of change.removed) fleet.removeFunction(id);
     if (change.complete) {
       const ids = new Set(change.changed.map((meta) => meta.id));
@@ -265,6 +289,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   async function flush(): Promise<null> {
     await routers.askAll('flush', null, 2_000);
     await join.flush();
+    await ledger.flush();
     return null;
   }
 
@@ -277,6 +302,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         return null;
       case 'tenant-changed':
         await sync?.tenants.refresh(params as string);
+        return null;
+      case 'tenant-drained':
+        await served.drained(params as string);
         return null;
       case 'flush':
         return await flush();
@@ -414,7 +442,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       await pool.stop();
       await join.flush().catch(onError);
       await sync?.stop();
-      await writer.stop();
+      await Promise.all([writer.stop(), ledger.stop()]);
     },
   };
 }

@@ -100,6 +100,8 @@ export interface SupervisorMethods {
   changed: { params: string; value: null };
   /** A tenant was: its slug. */
   'tenant-changed': { params: string; value: null };
+  /** It is served no more: resolves when no process of it lives here, or they had their time. */
+  'tenant-drained': { params: string; value: null };
   /** Everything noted so far is in the database when this resolves. */
   flush: { params: null; value: null };
   follow: { params: { functionId: string; on: boolean }; value: null };
@@ -129,6 +131,8 @@ export interface RouterConfig {
   /** Proxies whose X-Forwarded-For counts: addresses and ranges. */
   trustedProxies: string[];
   domain: string | null;
+  /** Why there may be no second tenant on this node; null: there may. */
+  singleTenant: string | null;
   functionsDir: string;
   maxCodeBytes: number;
   /** Null: any. */

@@ -23,11 +23,19 @@ const POLL_MS = 15_000;
 /** Tenants come first: a function's process needs what its tenant says. */
 export async function startSync(options: SyncOptions): Promise<Sync> {
   const { store, onError } = options;
-  const tenants = await startTenantSync({ tenants: store.tenants, apply: options.applyTenants });
-  const functions = await startFunctionSync({ store, apply: options.applyFunctions });
-  const poll = () => Promise.all([tenants.poll(), functions.poll()]);
+  let functions: FunctionSync | null = null;
+  const tenants = await startTenantSync({
+    tenants: store.tenants,
+    apply: options.applyTenants,
+    async onGone(slug) {
+      await functions?.reconcile(slug);
+    },
+  });
+  functions = await startFunctionSync({ store, apply: options.applyFunctions });
+  const known = functions;
+  const poll = () => Promise.all([tenants.poll(), known.poll()]);
   const listening = await store.notifications.listen({
-    onFunction: (id) => void functions.refresh(id).catch(onError),
+    onFunction: (id) => void known.refresh(id).catch(onError),
     onTenant: (slug) => void tenants.refresh(slug).catch(onError),
     onKey: options.onKey,
     // What was changed while the connection was away was not heard of.
@@ -39,12 +47,12 @@ export async function startSync(options: SyncOptions): Promise<Sync> {
   const timer = setInterval(() => void poll().catch(() => {}), POLL_MS); // the health check reports an absent database
 
   return {
-    functions,
+    functions: known,
     tenants,
     async stop() {
       clearInterval(timer);
       await listening.stop();
-      await Promise.all([tenants.settled(), functions.settled()]);
+      await Promise.all([tenants.settled(), known.settled()]);
     },
   };
 }

@@ -24,9 +24,11 @@ export interface TenantSyncOptions {
   tenants: Tenants;
   /** Resolves when the change is known everywhere on this node. */
   apply(change: TenantChange): Promise<void>;
+  /** The tenant of that slug is gone; another one may have it now. */
+  onGone(slug: string): Promise<void>;
 }
 
-export async function startTenantSync({ tenants, apply }: TenantSyncOptions): Promise<TenantSync> {
+export async function startTenantSync({ tenants, apply, onGone }: TenantSyncOptions): Promise<TenantSync> {
   const known = new Map<string, TenantWithSecrets>();
   let queue = Promise.resolve();
 
@@ -39,11 +41,13 @@ export async function startTenantSync({ tenants, apply }: TenantSyncOptions): Pr
 
   async function one(slug: string) {
     const tenant = await tenants.bySlug(slug);
-    if (tenant === null) {
-      if (known.delete(slug)) await apply({ changed: [], removed: [slug], complete: false });
-      return;
+    const before = known.get(slug);
+    if (before !== undefined && before.created_at.getTime() !== tenant?.created_at.getTime()) {
+      await apply({ changed: [], removed: [slug], complete: false });
+      await onGone(slug);
+      known.delete(slug); // not before: where this fails, the next poll tries again
     }
-    if (known.get(slug)?.updated_at.getTime() === tenant.updated_at.getTime()) return;
+    if (tenant === null || before?.updated_at.getTime() === tenant.updated_at.getTime()) return;
     known.set(slug, tenant);
     await apply({ changed: [tenant], removed: [], complete: false });
   }

@@ -6,12 +6,28 @@ export interface Upkeep {
   stop(): void;
 }
 
+/** A deletion that nobody has gone on with for so long was broken off. */
+const BROKEN_OFF_MS = 10 * 60_000;
+
 /** Makes the next days' partitions now and then hourly; drops what has expired hourly too. Any node may do it. */
 export async function startUpkeep(store: Store, onError: (error: unknown) => void): Promise<Upkeep> {
   await store.executions.createPartitions(new Date());
   const job = new Cron('7 * * * *', { protect: true, catch: onError }, async () => {
     await store.executions.createPartitions(new Date());
-    await store.executions.dropExpired(new Date());
+    // One after another, and whatever becomes of the one before.
+    for (const task of [
+      () => store.executions.dropExpired(new Date()),
+      () => store.tenants.dropDeparted(),
+      () => store.usage.dropExpired(),
+      () => store.audit.dropExpired(),
+      () => finishDeletions(store),
+    ])
+      await task().catch(onError);
   });
   return { stop: () => job.stop() };
+}
+
+/** Tenants whose deletion was begun by a node or a client that is gone. */
+async function finishDeletions({ tenants }: Store): Promise<void> {
+  for (const slug of await tenants.unfinishedDeletions(BROKEN_OFF_MS)) await tenants.delete(slug);
 }

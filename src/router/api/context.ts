@@ -26,11 +26,17 @@ export interface ApiOptions {
   changed(functionId: string): Promise<void>;
   /** The same for a tenant's settings. */
   tenantChanged(slug: string): Promise<void>;
+  /** Resolves when no process of a tenant that is no longer served lives on this node, or they had their time. */
+  tenantDrained(slug: string): Promise<void>;
   /** Writes what is buffered, so that a caller sees what it has just done. */
   flushExecutions(): Promise<void>;
   /** Calls back for each line from now on; the returned function ends it. */
   followLogs(functionId: string, onLine: (line: LogLine) => void): () => void;
   functionsDir: string;
+  /** HEARTH_DOMAIN. */
+  domain: string | null;
+  /** Why there may be no second tenant here; null: there may. */
+  singleTenant: string | null;
   maxCodeBytes: number;
   /** Hearth's own, for the OpenAPI document. */
   version: string;
@@ -69,6 +75,16 @@ export async function requireScope(c: Context<ApiEnv>, scope: Scope): Promise<Ma
   if (key?.kind === 'api' && !key.scopes.includes(scope))
     throw new HearthError('FORBIDDEN', `The API key has not the scope ${scope}.`);
   if (key === undefined && role !== 'service_role' && role !== 'admin')
+    throw new HearthError('FORBIDDEN', `This needs a service key, not one of the role ${role}.`);
+  return { tenant, principal, actor: actorOf(c, principal) };
+}
+
+/** A service_role token, a service key or the admin key: no API key, whatever its scopes. */
+export async function requireService(c: Context<ApiEnv>): Promise<Manager> {
+  const { principal, tenant } = await c.env.call.caller();
+  const { role, key } = principal;
+  if (key?.kind === 'api') throw new HearthError('FORBIDDEN', 'This needs a service key, not an API key.');
+  if (role !== 'service_role' && role !== 'admin')
     throw new HearthError('FORBIDDEN', `This needs a service key, not one of the role ${role}.`);
   return { tenant, principal, actor: actorOf(c, principal) };
 }

@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import { HearthError } from '../../errors.js';
 import { isDatabaseAway } from '../../store/database_errors.js';
 import { errorBody, toHearthError } from '../respond.js';
+import { addAuditRoutes } from './audit.js';
 import { type Api, type ApiEnv, type ApiOptions, requireScope } from './context.js';
 import { addExecutionRoutes } from './executions.js';
 import { addFunctionRoutes, MANAGING } from './functions.js';
@@ -13,6 +14,7 @@ import { reloadFromFiles } from './reload.js';
 import { addRoute } from './routes.js';
 import { ReloadAnswer } from './schemas.js';
 import { addTenantRoutes } from './tenants.js';
+import { addUsageRoutes } from './usage.js';
 
 export type { ApiEnv, ApiOptions, LogLine } from './context.js';
 
@@ -24,6 +26,8 @@ export function createApi(options: ApiOptions): Api {
   addExecutionRoutes(api, options);
   addLogRoutes(api, options);
   addTenantRoutes(api, options);
+  addUsageRoutes(api, options);
+  addAuditRoutes(api, options);
   addRoute(
     api,
     {

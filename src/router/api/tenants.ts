@@ -1,66 +1,36 @@
 /** The routes that manage tenants, for the admin key alone. */
+
 import { z } from '@hono/zod-openapi';
+import type { ErrorDetail } from '../../errors.js';
+import { HearthError } from '../../errors.js';
 import type { Tenant } from '../../store/types.js';
+import { signKey } from '../../tokens.js';
 import { type Api, type ApiOptions, requireAdmin } from './context.js';
 import { MANAGING } from './functions.js';
 import { readJson } from './json_body.js';
 import { addRoute } from './routes.js';
-import { validate } from './validate.js';
+import {
+  TenantCreated,
+  TenantDeleted,
+  TenantDetails,
+  TenantInput,
+  TenantRecord,
+  TenantsQuery,
+  TenantUpdate,
+  toTenant,
+} from './tenant_schemas.js';
+import { invalidRequest, validate } from './validate.js';
 
 const PATH = '/api/v1/admin/tenants';
+const ONE = `${PATH}/{tenant}` as const;
 const tag = 'Tenants';
 const MAX_BODY = 64 * 1024;
+/** The node's own: its keys are in the credentials file, and what names no tenant is for it. */
+const DEFAULT = 'default';
 
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
-export const QuotasField = z
-  .strictObject({
-    calls_per_minute: count,
-    calls_per_day: count,
-    concurrent_calls: count,
-    live_processes: count,
-    memory_mib: count,
-    functions: count,
-    code_bytes: count,
-    cpu_seconds_per_month: count,
-  })
-  .openapi('Quotas', { description: 'What is not there is not limited.' });
+export function addTenantRoutes(api: Api, options: ApiOptions): void {
+  const { store, tenantChanged } = options;
 
-const domainField = z
-  .string()
-  .max(253)
-  .regex(/^(?!-)[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'must be a domain name in lower case');
-
-export const TenantInput = z
-  .strictObject({
-    slug: z
-      .string()
-      .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be 1 to 63 of a-z, 0-9 and "-", not at an end'),
-    display_name: z.string().min(1).max(200).optional(),
-    domains: z.array(domainField).max(50).default([]),
-    quotas: QuotasField.default({}),
-    retention_days: z.number().int().min(1).max(3650).default(30),
-  })
-  .openapi('TenantInput');
-
-export const TenantRecord = z
-  .strictObject({
-    slug: z.string(),
-    display_name: z.string(),
-    status: z.enum(['active', 'suspended', 'deleting']),
-    domains: z.array(z.string()),
-    quotas: QuotasField,
-    jwt: z.strictObject({
-      jwks_url: z.string().optional(),
-      issuer: z.string().optional(),
-      audience: z.string().optional(),
-    }),
-    retention_days: z.number().int(),
-    created_at: z.iso.datetime(),
-    updated_at: z.iso.datetime(),
-  })
-  .openapi('Tenant');
-
-export function addTenantRoutes(api: Api, { store, tenantChanged }: ApiOptions): void {
   addRoute(
     api,
     {
@@ -69,29 +39,150 @@ export function addTenantRoutes(api: Api, { store, tenantChanged }: ApiOptions):
       tag,
       summary: 'Create a tenant',
       body: TenantInput,
-      answers: { 201: { description: 'Created', schema: TenantRecord } },
+      answers: { 201: { description: 'Created', schema: TenantCreated } },
       errors: [...MANAGING, 'INVALID_REQUEST', 'CONFLICT'],
     },
     async (c) => {
       const { actor } = await requireAdmin(c);
+      if (options.singleTenant !== null) throw new HearthError('CONFLICT', options.singleTenant);
       const given = validate(TenantInput, await readJson(c.req.raw, MAX_BODY));
-      const { slug } = given;
+      checkDomains(given.domains, options.domain);
+      const { slug, jwt_secret = null, display_name = slug, quotas, jwt, domains, retention_days } = given;
       await store.tenants.insert(
-        { ...given, display_name: given.display_name ?? slug, jwt: {}, jwt_secret: null } as never,
+        {
+          slug,
+          display_name,
+          domains,
+          quotas: defined(quotas),
+          jwt: defined(jwt),
+          retention_days,
+          jwt_secret,
+        },
         actor,
       );
       await tenantChanged(slug);
       const tenant = await store.tenants.bySlug(slug);
-      return c.json(toTenant(tenant as Tenant), 201, { location: `${PATH}/${slug}` });
+      const secret = tenant?.jwt_secrets[0]?.secret;
+      if (tenant === null || secret === undefined) throw notFound(slug); // deleted meanwhile
+      const now = Math.floor(Date.now() / 1000);
+      const keys = {
+        anon_key: signKey(secret, 'anon', slug, now),
+        service_key: signKey(secret, 'service_role', slug, now),
+      };
+      const headers = { location: `${PATH}/${slug}`, 'cache-control': 'no-store' };
+      return c.json({ ...toTenant(tenant), ...keys }, 201, headers);
+    },
+  );
+
+  addRoute(
+    api,
+    {
+      method: 'get',
+      path: PATH,
+      tag,
+      summary: 'List tenants by slug',
+      query: TenantsQuery,
+      answers: {
+        200: { description: 'A page; `after` the last slug gives the next', schema: z.array(TenantRecord) },
+      },
+      errors: [...MANAGING, 'INVALID_REQUEST'],
+    },
+    async (c) => {
+      await requireAdmin(c);
+      const page = validate(TenantsQuery, c.req.query());
+      return c.json((await store.tenants.list(page)).map(toTenant));
+    },
+  );
+
+  addRoute(
+    api,
+    {
+      method: 'get',
+      path: ONE,
+      tag,
+      summary: 'Read a tenant, with what it has of what its quotas count',
+      answers: { 200: { description: 'The tenant', schema: TenantDetails } },
+      errors: [...MANAGING, 'NOT_FOUND'],
+    },
+    async (c) => {
+      await requireAdmin(c);
+      const tenant = await findTenant(options, c.req.param('tenant'));
+      return c.json({ ...toTenant(tenant), usage: await store.tenants.holdings(tenant.slug) });
+    },
+  );
+
+  addRoute(
+    api,
+    {
+      method: 'patch',
+      path: ONE,
+      tag,
+      summary: 'Change the given fields of a tenant; suspend it or take it up again',
+      body: TenantUpdate,
+      answers: { 200: { description: 'The tenant as it is now', schema: TenantRecord } },
+      errors: [...MANAGING, 'NOT_FOUND', 'INVALID_REQUEST', 'CONFLICT'],
+    },
+    async (c) => {
+      const { actor } = await requireAdmin(c);
+      const { slug } = await findTenant(options, c.req.param('tenant'));
+      const change = validate(TenantUpdate, await readJson(c.req.raw, MAX_BODY));
+      checkDomains(change.domains ?? [], options.domain);
+      if (slug === DEFAULT && change.status === 'suspended')
+        throw new HearthError('CONFLICT', 'The default tenant cannot be suspended.');
+      if (!(await store.tenants.update(slug, change, actor))) throw notFound(slug);
+      await tenantChanged(slug);
+      return c.json(toTenant(await findTenant(options, slug)));
+    },
+  );
+
+  addRoute(
+    api,
+    {
+      method: 'delete',
+      path: ONE,
+      tag,
+      summary: 'Delete a tenant and everything of it but its audit log; can be repeated until it is done',
+      answers: { 200: { description: 'It is gone', schema: TenantDeleted } },
+      errors: [...MANAGING, 'NOT_FOUND', 'CONFLICT'],
+    },
+    async (c) => {
+      const { actor } = await requireAdmin(c);
+      const { slug } = await findTenant(options, c.req.param('tenant'));
+      if (slug === DEFAULT) throw new HearthError('CONFLICT', 'The default tenant cannot be deleted.');
+      if (!(await store.tenants.markDeleting(slug, actor))) throw notFound(slug);
+      await tenantChanged(slug);
+      await options.tenantDrained(slug);
+      // What its last calls have left behind is written before it is deleted, and not after.
+      await options.flushExecutions();
+      const deleted = await store.tenants.delete(slug);
+      await tenantChanged(slug);
+      return c.json({ deleted });
     },
   );
 }
 
-function toTenant(tenant: Tenant): z.output<typeof TenantRecord> {
-  const { slug, display_name, status, domains, quotas, jwt, retention_days } = tenant;
-  const times = {
-    created_at: tenant.created_at.toISOString(),
-    updated_at: tenant.updated_at.toISOString(),
-  };
-  return { slug, display_name, status, domains, quotas, jwt, retention_days, ...times } as never;
+/** Throws HearthError NOT_FOUND. */
+async function findTenant({ store }: ApiOptions, slug = ''): Promise<Tenant> {
+  const tenant = slug.length <= 63 ? await store.tenants.bySlug(slug) : null;
+  if (tenant === null) throw notFound(slug);
+  return tenant;
+}
+
+function notFound(slug: string): HearthError {
+  return new HearthError('NOT_FOUND', `There is no tenant ${slug.slice(0, 63)}.`);
+}
+
+/** `<tenant>.<HEARTH_DOMAIN>` names that tenant, and is nobody's to take. */
+function checkDomains(domains: string[], own: string | null): void {
+  if (own === null) return;
+  const message = `must not be ${own} or below it`;
+  const details: ErrorDetail[] = domains.flatMap((domain, index) =>
+    domain === own || domain.endsWith(`.${own}`) ? [{ field: `domains.${index}`, message }] : [],
+  );
+  if (details.length > 0) throw invalidRequest(details);
+}
+
+/** Without the members that are undefined. */
+function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never;
 }
