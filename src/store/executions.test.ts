@@ -125,10 +125,11 @@ describe('partitions', () => {
     await run(connection, `update tenants set retention_days = 4 where slug = 'default'`);
     const day = (n: number) => new Date(now.getTime() - n * 86_400_000);
     await store.executions.createPartitions(day(8), 6);
-    const tenants = ['default', 'short', 'long'];
+    const owners: [tenant: string, functionId: string][] = [];
+    for (const tenant of ['default', 'short', 'long']) owners.push([tenant, (await deployed(tenant)).id]);
     await write(
       Array.from({ length: 9 }, (_, n) =>
-        tenants.map((tenant) => execution({ tenant, executed_at: day(n) })),
+        owners.map(([tenant, function_id]) => execution({ tenant, function_id, executed_at: day(n) })),
       ).flat(),
     );
     const dropped = await store.executions.dropExpired(new Date(now.getTime() + 1));
@@ -180,6 +181,17 @@ describe('partitions', () => {
     expect(left.map((row) => row.function_id)).not.toContain(shared.id);
   });
 });
+
+function deployed(tenant: string) {
+  return store.functions.insert({
+    tenant,
+    name: 'hello',
+    settings: SETTINGS,
+    prepared: { code: 'x', bundle: 'x', hash: 'x' },
+    source: 'api',
+    actor: someone,
+  });
+}
 
 const SETTINGS = {
   description: null,

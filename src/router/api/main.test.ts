@@ -61,6 +61,9 @@ beforeEach(async () => {
     }),
     changed: async (id) => void changes.push(id),
     tenantChanged: async () => {},
+    tenantDrained: async () => {},
+    domain: null,
+    singleTenant: 'Not a second tenant: there are only permissions.',
     flushExecutions: async () => void flushed++,
     followLogs(id, onLine) {
       const set = followers.get(id) ?? new Set();
@@ -103,6 +106,14 @@ const create = (body: Record<string, unknown>) =>
   json(ask('POST', '/api/v1/functions', { code: HELLO, ...body }), 201, FunctionRecord);
 const refuse = (response: Response | Promise<Response>, status: number) =>
   json(response, status, ErrorAnswer);
+
+describe('a second tenant', () => {
+  it('is refused where nothing but permissions would be between the two', async () => {
+    const refused = await refuse(ask('POST', '/api/v1/admin/tenants', { slug: 'second' }, 'admin'), 409);
+    expect(refused).toMatchObject({ code: 'CONFLICT', error: expect.stringContaining('only permissions') });
+    expect(await store.tenants.count()).toBe(1);
+  });
+});
 
 describe('functions', () => {
   it('are created with defaults, read, listed without code, and deleted', async () => {
