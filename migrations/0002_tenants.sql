@@ -248,7 +248,8 @@ $$;
 
 grant select, insert, update, delete on functions, function_routes, function_versions, api_keys, secrets to hearth_tenant;
 grant usage on sequence functions_seq to hearth_tenant;
-grant select, insert, update (created_at) on bundles to hearth_tenant;
+-- Other tenants' code is among them: it can be added to, and not be read.
+grant select (hash), insert, update (created_at) on bundles to hearth_tenant;
 grant select on executions, usage_hours, tenant_domains, quota_windows, quota_gauges, departed_functions to hearth_tenant;
 grant select, insert on audit to hearth_tenant;
 grant select, update (secrets_revision) on tenants to hearth_tenant;
