@@ -38,6 +38,8 @@ export interface ErrorOptions {
   details?: ErrorDetail[];
   /** Seconds, whole, at least 1: becomes `Retry-After`. */
   retryAfter?: number;
+  /** Header fields of the answer: names and values by turns. */
+  fields?: readonly string[];
   cause?: unknown;
 }
 
@@ -48,6 +50,7 @@ export class HearthError extends Error {
   readonly status: number;
   readonly details: ErrorDetail[] | undefined;
   readonly retryAfter: number | undefined;
+  readonly fields: readonly string[] | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -55,6 +58,7 @@ export class HearthError extends Error {
     this.status = ERROR_STATUS[code];
     this.details = options.details;
     this.retryAfter = options.retryAfter;
+    this.fields = options.fields;
   }
 }
 

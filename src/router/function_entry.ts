@@ -3,6 +3,7 @@ import type { ErrorCode } from '../errors.js';
 import type { Cors, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
 import type { UsageTally } from '../store/usage_ledger.js';
 import { faasTrigger, type Instruments } from '../telemetry/instruments.js';
+import { parseRateLimit, type RateLimit } from './budgets_callers.js';
 
 /** The metric series of one function and trigger. */
 export interface CallSeries {
@@ -19,6 +20,8 @@ export interface CallSeries {
 
 export interface FunctionEntry {
   readonly meta: FunctionMeta;
+  /** What one caller may; null: no limit. */
+  readonly rate: RateLimit | null;
   series(trigger: TriggerType): CallSeries;
   /** Headers for an answer to a request from `origin`, name and value alternating. */
   corsHeaders(origin: string | undefined): readonly string[];
@@ -36,6 +39,7 @@ export function createFunctionEntry(
   const series = new Map<TriggerType, CallSeries>();
   return {
     meta,
+    rate: parseRateLimit(meta.rate_limit),
     series(trigger) {
       let known = series.get(trigger);
       if (known === undefined) {
@@ -62,6 +66,10 @@ function createSeries(
   const errors = instruments.errors.with(invocation);
   const timeouts = instruments.timeouts.with(invocation);
   const coldStarts = instruments.coldStarts.with(fn);
+  const overQuota = instruments.callsRefused.with({
+    'hearth.tenant': meta.tenant,
+    'hearth.limit': 'processes',
+  });
   const duration = {
     success: instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': 'success' }),
     error: instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': 'error' }),
@@ -77,7 +85,8 @@ function createSeries(
       else if (status === 'timeout') timeouts.add(1);
       if (cold) coldStarts.add(1);
     },
-    refused: () => errors.add(1),
+    // What the tenant may not have is no error of the function's.
+    refused: (code) => (code === 'QUOTA_EXCEEDED' ? overQuota : errors).add(1),
   };
 }
 

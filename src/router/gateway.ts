@@ -5,6 +5,7 @@ import { HearthError } from '../errors.js';
 import type { TriggerType } from '../store/types.js';
 import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
 import type { Authenticator } from './authenticate.js';
+import type { Admission, Admissions, TenantLimits } from './budgets_admission.js';
 import { Call, type CallContext } from './call.js';
 import type { CallDescription } from './call_description.js';
 import type { ClientAddress } from './client_address.js';
@@ -27,6 +28,8 @@ export interface GatewayOptions {
   mint: TokenMint;
   tenants: TenantTable;
   clientAddress: ClientAddress;
+  /** Whether a call is within its quotas. */
+  admit: Admissions['admit'];
   /** Whether the database answered last: an unknown function is then unknown for sure. */
   databaseUp(): boolean;
   /** Everything that is not a call of a function. */
@@ -67,6 +70,7 @@ interface Asked {
 
 interface Resolved {
   entry: FunctionEntry;
+  limits: TenantLimits | null;
   tenant: string;
   trigger: TriggerType;
   /** Path and query as the client sent them. */
@@ -120,8 +124,17 @@ export function createGateway(options: GatewayOptions): Gateway {
         return;
       // On refusals too, so that a browser shows the error and not a failure of CORS.
       cors = resolved.entry.corsHeaders(headers.origin);
-      const principal = admit(resolved, found, isPreflight(incoming, headers));
-      call(incoming, outgoing, headers, resolved, principal, id, requestId);
+      const preflight = isPreflight(incoming, headers);
+      const principal = admit(resolved, found, preflight);
+      const { limits, entry } = resolved;
+      if ((limits === null && entry.rate === null) || preflight)
+        return call(incoming, outgoing, headers, resolved, principal, id, requestId, null);
+      const admission = options.admit(limits, entry.meta, entry.rate, principal, asked.address);
+      if (admission instanceof Promise) {
+        admission
+          .then((given) => call(incoming, outgoing, headers, resolved, principal, id, requestId, given))
+          .catch((error: unknown) => refuse(outgoing, error, requestId, cors));
+      } else call(incoming, outgoing, headers, resolved, principal, id, requestId, admission);
     } catch (error) {
       refuse(outgoing, error, requestId, cors);
     }
@@ -157,13 +170,20 @@ export function createGateway(options: GatewayOptions): Gateway {
     const headers = readHeaders(incoming.rawHeaders);
     const requestId =
       headers.requestId !== undefined && REQUEST_ID.test(headers.requestId) ? headers.requestId : id;
+    // A connection that breaks before it is upgraded ends with 'close'; what broke it does not matter.
+    socket.on('error', () => socket.destroy());
     const reject = (error: unknown) => startUpgrade.refuse(socket, toHearthError(error), requestId);
-    const start = (asked: Asked, found: Principal | null | HearthError) => {
+    const start = async (asked: Asked, found: Principal | null | HearthError) => {
       const resolved = resolve(asked, incoming.url ?? '/', found);
       if (resolved === null) throw new HearthError('NOT_FOUND', 'Nothing here speaks WebSocket.');
       const principal = admit(resolved, found, false);
+      const { limits, entry } = resolved;
+      let admission: Admission | null = null;
+      if (limits !== null || entry.rate !== null)
+        admission = await options.admit(limits, entry.meta, entry.rate, principal, asked.address);
+      if (!holdUntilClosed(admission, socket)) return;
       const request: UpgradeRequest = {
-        ...describe(incoming, headers, resolved, principal, id, requestId),
+        ...describe(incoming, headers, resolved, principal, id, requestId, admission),
         rawHeaders: incoming.rawHeaders,
         socket,
         head,
@@ -208,6 +228,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       if (match === undefined) return null;
       return {
         entry: match.entry,
+        limits: entry.limits,
         tenant: slug,
         trigger: 'http',
         path: originForm(url),
@@ -217,7 +238,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const fn = functions.byName(slug, target.name);
     if (fn === undefined) throw unknownFunction();
     const trigger = target.kind === 'invoke' ? 'invoke' : 'http';
-    return { entry: fn, tenant: slug, trigger, path: target.path, params: null };
+    return { entry: fn, limits: entry.limits, tenant: slug, trigger, path: target.path, params: null };
   }
 
   function unknownFunction(): HearthError {
@@ -264,14 +285,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     principal: Principal | null,
     id: string,
     requestId: string,
+    admission: Admission | null,
   ) {
-    if (outgoing.destroyed) return;
+    if (!holdUntilClosed(admission, outgoing)) return;
     const { maxRequestBytes } = options.calls;
     if (headers.length !== undefined && headers.length > maxRequestBytes) {
       const cors = resolved.entry.corsHeaders(headers.origin);
       return refuse(outgoing, requestTooLarge(maxRequestBytes), requestId, cors);
     }
-    const description = describe(incoming, headers, resolved, principal, id, requestId);
+    const description = describe(incoming, headers, resolved, principal, id, requestId, admission);
     new Call(options.calls, description, incoming, outgoing).start();
   }
 
@@ -282,6 +304,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     principal: Principal | null,
     executionId: string,
     requestId: string,
+    admission: Admission | null,
   ): CallDescription {
     const { entry } = resolved;
     const { forwarded } = headers;
@@ -309,6 +332,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const scheme = headers.forwardedProto === 'https' ? 'https' : 'http';
     const cors = entry.corsHeaders(headers.origin);
     const answerHeaders = ['x-request-id', requestId, 'x-execution-id', executionId];
+    if (admission !== null) answerHeaders.push(...admission.fields);
     return {
       fn: entry.meta,
       series: entry.series(resolved.trigger),
@@ -330,6 +354,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   return { onRequest, onUpgrade };
+}
+
+/** Gives back what the call holds when its client has all of the answer, or is gone. False: it is gone already. */
+function holdUntilClosed(admission: Admission | null, client: ServerResponse | Duplex): boolean {
+  const release = admission?.release ?? null;
+  if (client.destroyed) release?.();
+  else if (release !== null) client.once('close', release);
+  return !client.destroyed;
 }
 
 function answeredPreflight(

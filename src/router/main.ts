@@ -20,6 +20,8 @@ import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
 import type * as apiModule from './api/listener.js';
 import { createAuthenticator } from './authenticate.js';
+import { createBudgets } from './budgets.js';
+import { createAdmissions } from './budgets_admission.js';
 import type { CallContext, Running } from './call.js';
 import { createClientAddress } from './client_address.js';
 import { loadConsole } from './console_files.js';
@@ -77,7 +79,12 @@ export async function startRouter(
       usage.tally({ tenant: meta.tenant, function_id: meta.id, function_name: meta.name }),
     ),
   );
-  const tenants = createTenantTable(config.domain);
+  const admissions = createAdmissions({
+    budgets: createBudgets({ send: link.send, now: Date.now }),
+    instruments,
+    now: Date.now,
+  });
+  const tenants = createTenantTable(config.domain, admissions.limitsOf);
   const leases = createLeases(link.send);
   const followers = createLogFollowers(
     (functionId, on) => void ask('follow', { functionId, on }).catch(warn),
@@ -107,7 +114,10 @@ export async function startRouter(
         const { changed, removed, complete } = params as RouterMethods['tenants']['params'];
         if (complete) tenants.keepOnly(new Set(changed.map((tenant) => tenant.slug)));
         for (const tenant of changed) tenants.set(tenant);
-        for (const slug of removed) tenants.remove(slug);
+        for (const slug of removed) {
+          tenants.remove(slug);
+          admissions.forget(slug);
+        }
         return null;
       }
       case 'flush':
@@ -146,7 +156,7 @@ export async function startRouter(
       case 'drain':
         break; // the process's own entry sees to it
       default:
-        leases.handle(message);
+        if (!admissions.handle(message)) leases.handle(message);
     }
   });
 
@@ -194,6 +204,7 @@ export async function startRouter(
     tenants,
     authenticator: createAuthenticator({ tenants, adminKey: config.adminKey, now: Date.now }),
     clientAddress: createClientAddress(config.trustedProxies),
+    admit: admissions.admit,
     calls,
     mint: createTokenMint((slug) => tenants.bySlug(slug)?.tenant.jwt_secrets[0]?.secret ?? '', Date.now),
     databaseUp: () => state.databaseUp,
@@ -219,7 +230,10 @@ export async function startRouter(
     const now = Date.now();
     for (const call of calls.running) call.checkDeadline(now);
   }, DEADLINE_SWEEP_MS);
-  const sweeps = setInterval(() => leases.sweep(oldestCalls(calls.running)), LEASE_SWEEP_MS);
+  const sweeps = setInterval(() => {
+    leases.sweep(oldestCalls(calls.running));
+    admissions.sweep();
+  }, LEASE_SWEEP_MS);
 
   const listener = await listen(gateway, config);
   link.send({ t: 'up', port: listener.port });

@@ -43,6 +43,7 @@ export function answerError(
   if (ids.executionId !== undefined) headers.push('x-execution-id', ids.executionId);
   if (error.retryAfter !== undefined) headers.push('retry-after', String(error.retryAfter));
   if (error.code === 'UNAUTHENTICATED') headers.push('www-authenticate', 'Bearer realm="hearth"');
+  if (error.fields !== undefined) headers.push(...error.fields);
   headers.push(...extra);
   outgoing.writeHead(error.status, headers);
   outgoing.end(body);

@@ -1,10 +1,13 @@
 /** The tenants as this router knows them: by slug, and by the name in `Host`. Kept current by the supervisor. */
 import type { TenantWithSecrets } from '../store/tenants.js';
+import type { TenantLimits } from './budgets_admission.js';
 
 /** A tenant as it was when it last changed; `current` turns false when there is a newer one, or none. */
 export interface TenantEntry {
   readonly tenant: TenantWithSecrets;
   readonly current: boolean;
+  /** What its calls are counted against; null: nothing. */
+  readonly limits: TenantLimits | null;
 }
 
 export interface TenantTable {
@@ -20,9 +23,16 @@ export interface TenantTable {
 /** Hosts whose answer is remembered, so that a call costs one look-up. */
 const MAX_HOSTS = 1_000;
 
-/** @param domain what HEARTH_DOMAIN says, in lower case. */
-export function createTenantTable(domain: string | null): TenantTable {
-  const entries = new Map<string, { tenant: TenantWithSecrets; current: boolean }>();
+/**
+ * @param domain what HEARTH_DOMAIN says, in lower case.
+ * @param limitsOf makes what is kept of a tenant's quotas, anew when the tenant changes.
+ */
+export function createTenantTable(
+  domain: string | null,
+  limitsOf: (tenant: TenantWithSecrets) => TenantLimits | null = () => null,
+): TenantTable {
+  type Entry = { tenant: TenantWithSecrets; current: boolean; limits: TenantLimits | null };
+  const entries = new Map<string, Entry>();
   const domains = new Map<string, string>();
   const hosts = new Map<string, string | null>();
 
@@ -55,7 +65,7 @@ export function createTenantTable(domain: string | null): TenantTable {
     },
     set(tenant) {
       remove(tenant.slug);
-      entries.set(tenant.slug, { tenant, current: true });
+      entries.set(tenant.slug, { tenant, current: true, limits: limitsOf(tenant) });
       hosts.clear();
       for (const name of tenant.domains) domains.set(name, tenant.slug);
     },

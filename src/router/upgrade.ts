@@ -247,10 +247,12 @@ startUpgrade.refuse = (socket: Duplex, error: HearthError, requestId: string) =>
 /** The contract's error on a connection that was to be upgraded. */
 function refuse(socket: Duplex, error: HearthError, ids: AnswerIds): void {
   const body = errorBody(error, ids);
-  const retry = error.retryAfter === undefined ? '' : `retry-after: ${error.retryAfter}\r\n`;
+  let fields = error.retryAfter === undefined ? '' : `retry-after: ${error.retryAfter}\r\n`;
+  for (let index = 0; index + 1 < (error.fields?.length ?? 0); index += 2)
+    fields += `${error.fields?.[index]}: ${error.fields?.[index + 1]}\r\n`;
   const execution = ids.executionId === undefined ? '' : `x-execution-id: ${ids.executionId}\r\n`;
   socket.end(
-    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\ncontent-type: application/json\r\n${retry}` +
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\ncontent-type: application/json\r\n${fields}` +
       `x-request-id: ${ids.requestId}\r\n${execution}content-length: ${Buffer.byteLength(body)}\r\n` +
       `connection: close\r\n\r\n${body}`,
   );

@@ -5,6 +5,7 @@ import type { Queries, Sql } from './connection.js';
 import { violatedUnique } from './database_errors.js';
 import { deflateBundle, insertBundle } from './function_bundles.js';
 import { metaColumns, settingColumns } from './function_columns.js';
+import { checkFunctionQuotas, lockFunctionQuotas } from './function_quotas.js';
 import type { Actor, FunctionMeta, FunctionSettings, PreparedCode } from './types.js';
 
 export interface NewFunction {
@@ -23,11 +24,12 @@ export interface FunctionChange {
   actor: Actor;
 }
 
-/** @throws HearthError CONFLICT when the name or a route is taken. */
+/** @throws HearthError CONFLICT when the name or a route is taken, QUOTA_EXCEEDED. */
 export async function insertFunction(sql: Sql, added: NewFunction): Promise<FunctionMeta> {
   const deflated = await deflateBundle(added.prepared);
   try {
     return await sql.asTenant(added.tenant, async (sql) => {
+      const quotas = await lockFunctionQuotas(sql, added.tenant);
       await insertBundle(sql, added.prepared.hash, deflated);
       const columns = {
         ...settingColumns(sql, added.settings),
@@ -42,6 +44,8 @@ export async function insertFunction(sql: Sql, added: NewFunction): Promise<Func
       if (meta === undefined) throw new Error('PostgreSQL returned no row for an insert');
       await insertVersion(sql, meta, added.prepared.code, authorOf(added.actor));
       await takeRoutes(sql, meta);
+      const bytes = Buffer.byteLength(added.prepared.code);
+      await checkFunctionQuotas(sql, added.tenant, quotas, { functions: 1, bytes });
       await noteAction(sql, added.actor, {
         tenant: meta.tenant,
         action: 'function.create',
@@ -59,7 +63,7 @@ export async function insertFunction(sql: Sql, added: NewFunction): Promise<Func
  * Sets what is given. Code or a bundle other than the current one makes the next version.
  *
  * @returns null when there is no such function.
- * @throws HearthError CONFLICT when a route is taken.
+ * @throws HearthError CONFLICT when a route is taken, QUOTA_EXCEEDED.
  */
 export async function updateFunction(
   sql: Sql,
@@ -71,11 +75,11 @@ export async function updateFunction(
   const deflated = prepared === undefined ? null : await deflateBundle(prepared);
   try {
     return await sql.asTenant(tenant, async (sql) => {
+      const quotas = prepared === undefined ? {} : await lockFunctionQuotas(sql, tenant);
       const current = await lockFunction(sql, tenant, name);
       if (current === null) return null;
-      const isNew =
-        prepared !== undefined &&
-        (prepared.hash !== current.hash || prepared.code !== (await codeOf(sql, current)));
+      const before = prepared === undefined ? null : await codeOf(sql, current);
+      const isNew = prepared !== undefined && (prepared.hash !== current.hash || prepared.code !== before);
       if (isNew && deflated !== null) await insertBundle(sql, prepared.hash, deflated);
       const columns = {
         ...settingColumns(sql, settings),
@@ -86,7 +90,11 @@ export async function updateFunction(
       const [meta] = await sql<FunctionMeta[]>`
         update functions set ${sql(columns)} where functions.id = ${current.id} returning ${metaColumns(sql)}`;
       if (meta === undefined) throw new Error('PostgreSQL returned no row for an update of a locked row');
-      if (isNew) await insertVersion(sql, meta, prepared.code, authorOf(actor));
+      if (isNew) {
+        const bytes = Buffer.byteLength(prepared.code) - Buffer.byteLength(before ?? '');
+        await insertVersion(sql, meta, prepared.code, authorOf(actor));
+        await checkFunctionQuotas(sql, tenant, quotas, { functions: 0, bytes });
+      }
       if (settings.routes !== undefined) {
         await freeRoutes(sql, meta.id);
         await takeRoutes(sql, meta);

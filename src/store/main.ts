@@ -6,6 +6,7 @@ import { type Connection, connect, type PoolOptions, type Sql } from './connecti
 import { createExecutions, type Executions } from './executions.js';
 import { createFunctions, type Functions } from './functions.js';
 import { createNotifications, type Notifications } from './notifications.js';
+import { createQuotaUse, type QuotaUse } from './quotas.js';
 import { createTenants, type Tenants } from './tenants.js';
 import { createUsage, type Usage } from './usage.js';
 
@@ -16,6 +17,7 @@ export interface Store {
   tenants: Tenants;
   audit: Audit;
   usage: Usage;
+  quotaUse: QuotaUse;
   /** For createExecutionWriter(). */
   sql: Sql;
   /** @throws when the database does not answer. */
@@ -44,6 +46,7 @@ export async function openStore(connection: Connection, options: StoreOptions): 
     tenants: createTenants(sql, sealer),
     audit: createAudit(sql),
     usage: createUsage(sql),
+    quotaUse: createQuotaUse(sql),
     sql,
     async ping() {
       await sql`select 1`;

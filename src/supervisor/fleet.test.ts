@@ -19,6 +19,7 @@ function setUp(meta = fn(), options: { maxInstances?: number } = {}) {
     now: () => time,
     keepAliveMs: 60_000,
     maxInstances: options.maxInstances ?? 100,
+    quotaOf: () => null,
     onQueueWait: () => {},
     actions: {
       start: (instance) => starting.push(instance),

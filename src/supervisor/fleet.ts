@@ -3,42 +3,28 @@
  * It holds state and decides; starting, ending and sending are its actions, and time is given.
  */
 import type { FunctionMeta } from '../store/types.js';
+import { type Instance, newInstance, type RetireReason } from './instance.js';
 import { isExpired } from './keepalive.js';
 import type { Denial, ProcessAddress, ToRouter } from './protocol.js';
 import { createQueue, type Queue } from './queue.js';
-import { leaseSize, processesToStart, queueLimit, queueWait, retryAfter } from './scaling.js';
+import { slotsToRecall } from './recalls.js';
+import {
+  isIdle,
+  leaseSize,
+  mayEverStart,
+  mayStart,
+  type ProcessQuota,
+  processesToStart,
+  queueLimit,
+  queueWait,
+  retryAfter,
+  TENANT_QUEUE,
+  whoGivesWay,
+} from './scaling.js';
+import { needsNewProcess } from './specification.js';
+import { createTenantShares, type TenantShare } from './tenant_shares.js';
 
-export type RetireReason =
-  | 'idle'
-  | 'superseded'
-  | 'evicted'
-  | 'timeout'
-  | 'memory'
-  | 'cpu'
-  | 'background'
-  | 'unreachable';
-
-export interface Instance {
-  readonly key: number;
-  readonly fn: FunctionMeta;
-  state: 'starting' | 'live' | 'draining' | 'gone';
-  /** Set once it is live. */
-  address: ProcessAddress | null;
-  /** Router → slots that it holds. */
-  readonly leases: Map<number, number>;
-  leased: number;
-  /** Router → calls running there, and when the oldest of them began, as last reported. */
-  readonly running: Map<number, { calls: number; oldest: number | null }>;
-  lastUsed: number;
-  stuck: boolean;
-  /** Routers that have said that no call of theirs was seen by the function since it is stuck. */
-  readonly unseen: Set<number>;
-  /** Since when that has been all of them; null while it is not. */
-  uselessSince: number | null;
-  retireReason: RetireReason | null;
-  /** When a draining process is ended even though calls still run on it. */
-  endBy: number;
-}
+export type { Instance, RetireReason };
 
 export interface FleetActions {
   /** Claims a process for the instance; `started` or `failed` follows. */
@@ -57,6 +43,8 @@ export interface FleetOptions {
   keepAliveMs: number;
   /** Processes that functions may have on this node at once. */
   maxInstances: number;
+  /** What a tenant may have running, over all nodes; null: whatever there is. */
+  quotaOf(tenant: string): ProcessQuota | null;
   onQueueWait(fn: FunctionMeta, ms: number): void;
 }
 
@@ -70,14 +58,18 @@ interface FunctionState {
   fn: FunctionMeta;
   instances: Set<Instance>;
   waiters: Queue<Waiter>;
+  /** Its tenant's. */
+  share: TenantShare;
+  /** Whether its tenant's quota kept a process from being started last. */
+  atQuota: boolean;
 }
 
 /** ms that calls on a process get to finish after another call there went over its time. */
 const GRACE_MS = 2_000;
 /** ms for which a process may be stuck without a call. */
 const USELESS_MS = 1_000;
-/** ms that the first call in a queue waits for a slot of its own router before it gets one of another's. */
-const PATIENCE_MS = 250;
+/** ms between two searches for a process that can make room. */
+const SEARCH_MS = 50;
 
 export type Fleet = ReturnType<typeof createFleet>;
 
@@ -88,13 +80,22 @@ export function createFleet(options: FleetOptions) {
   const byProcess = new Map<number, Instance>();
   const waiting = new Map<string, FunctionState>();
   const routers = new Set<number>();
+  const shares = createTenantShares();
   let lastKey = 0;
+  let searchedAt = Number.NEGATIVE_INFINITY;
 
   /** A new or changed function: what runs an older version drains, what waits gets the new one. */
   function setFunction(fn: FunctionMeta) {
     const state = functions.get(fn.id);
     if (state === undefined) {
-      functions.set(fn.id, { fn, instances: new Set(), waiters: createQueue() });
+      const share = shares.join(fn.tenant);
+      functions.set(fn.id, {
+        fn,
+        instances: new Set(),
+        waiters: createQueue(share.waiting),
+        share,
+        atQuota: false,
+      });
       return;
     }
     const previous = state.fn;
@@ -112,6 +113,7 @@ export function createFleet(options: FleetOptions) {
     if (state === undefined) return;
     denyAll(state, { code: 'NOT_FOUND', message: `There is no function ${state.fn.name}.` });
     functions.delete(id);
+    shares.leave(state.share);
     for (const instance of state.instances) retire(instance, 'superseded');
   }
 
@@ -121,6 +123,7 @@ export function createFleet(options: FleetOptions) {
       if (state.fn.tenant !== tenant) continue;
       denyAll(state, denial);
       functions.delete(state.fn.id);
+      shares.leave(state.share);
     }
     for (const instance of [...instances.values()])
       if (instance.fn.tenant === tenant) retire(instance, 'superseded', endBy);
@@ -139,6 +142,11 @@ export function createFleet(options: FleetOptions) {
     }
     if (state.waiters.length >= queueLimit(state.fn)) {
       actions.send(router, { t: 'deny', call, denial: overloaded(state.fn, 'its queue is full') });
+      return;
+    }
+    if (state.share.waiting.length >= TENANT_QUEUE) {
+      const denial = overloaded(state.fn, "its tenant's queue is full");
+      actions.send(router, { t: 'deny', call, denial });
       return;
     }
     state.waiters.push(key(router, call), { router, call, since: now() });
@@ -206,12 +214,19 @@ export function createFleet(options: FleetOptions) {
     if (instance === undefined) return;
     forget(instance);
     instance.state = 'gone';
-    for (const state of [functions.get(instance.fn.id), ...waiting.values()])
-      if (state !== undefined) serve(state);
+    for (const state of byNeed()) serve(state);
+  }
+
+  /** What waits: the tenant with the fewest processes first, then who has waited longest. */
+  function byNeed(): FunctionState[] {
+    const since = ({ waiters }: FunctionState) => waiters.peek()?.since ?? 0;
+    return [...waiting.values()].sort(
+      (one, other) => one.share.processes - other.share.processes || since(one) - since(other),
+    );
   }
 
   function forget(instance: Instance) {
-    instances.delete(instance.key);
+    if (instances.delete(instance.key)) shares.ended(instance.fn);
     if (instance.address !== null) byProcess.delete(instance.address.process);
     functions.get(instance.fn.id)?.instances.delete(instance);
   }
@@ -321,7 +336,8 @@ export function createFleet(options: FleetOptions) {
       return;
     }
     startMore(state);
-    recallIdle(state);
+    for (const { router, slots } of slotsToRecall(state, now()))
+      actions.send(router, { t: 'recall', functionId: state.fn.id, slots });
   }
 
   function freeSlots(state: FunctionState): { total: number; best: Instance | null } {
@@ -339,6 +355,7 @@ export function createFleet(options: FleetOptions) {
   }
 
   function startMore(state: FunctionState) {
+    state.atQuota = false;
     const counted = [...state.instances].filter((instance) => instance.state !== 'draining');
     const count = processesToStart(state.fn, {
       waiting: state.waiters.length,
@@ -347,90 +364,58 @@ export function createFleet(options: FleetOptions) {
       instances: counted.length,
     });
     for (let started = 0; started < count; started++) {
-      if (instances.size >= options.maxInstances) {
-        evictIdle();
-        return;
-      }
-      const instance = newInstance(state.fn);
+      const quota = options.quotaOf(state.fn.tenant);
+      if (quota !== null && !mayEverStart(quota, state.fn)) return denyAll(state, overQuota(state.fn));
+      state.atQuota = quota !== null && !mayStart(quota, state.share, state.fn);
+      if (state.atQuota) return makeRoomInTenant(state);
+      if (instances.size >= options.maxInstances) return makeRoom(state);
+      const instance = newInstance(++lastKey, state.fn, now());
+      instances.set(instance.key, instance);
+      shares.started(state.fn);
       state.instances.add(instance);
       actions.start(instance);
     }
   }
 
-  function newInstance(fn: FunctionMeta): Instance {
-    const instance: Instance = {
-      key: ++lastKey,
-      fn,
-      state: 'starting',
-      address: null,
-      leases: new Map(),
-      leased: 0,
-      running: new Map(),
-      lastUsed: now(),
-      stuck: false,
-      unseen: new Set(),
-      uselessSince: null,
-      retireReason: null,
-      endBy: Number.POSITIVE_INFINITY,
-    };
-    instances.set(instance.key, instance);
-    return instance;
+  /** The node is full: a process of a tenant that has more than its share gives way, else one that is idle. */
+  function makeRoom(state: FunctionState) {
+    if (now() - searchedAt < SEARCH_MS) return;
+    searchedAt = now();
+    const victim = whoGivesWay({
+      now: now(),
+      limit: options.maxInstances,
+      waiting: state.share,
+      shares: shares.all(),
+      processes: [...instances.values()].map((instance) => ({ instance, share: shares.of(instance.fn) })),
+    });
+    if (victim !== null) retire(victim, 'evicted');
   }
 
-  /** The node is full: the process that has been idle longest makes room. */
-  function evictIdle() {
+  /** The tenant may have no more: the process of another function of its own that has been idle longest makes room. */
+  function makeRoomInTenant({ fn, share }: FunctionState) {
+    if (now() - share.searchedAt < SEARCH_MS) return;
+    share.searchedAt = now();
     let victim: Instance | null = null;
     for (const instance of instances.values()) {
+      if (instance.fn.tenant !== fn.tenant) continue;
       if (instance.state === 'draining') return; // room is being made already
-      if (instance.state !== 'live' || instance.running.size > 0) continue;
+      if (instance.fn.id === fn.id || !isIdle(instance, now())) continue;
       if (victim === null || instance.lastUsed < victim.lastUsed) victim = instance;
     }
-    if (victim !== null && now() - victim.lastUsed > 1_000) retire(victim, 'evicted');
-  }
-
-  /**
-   * The slots that there are belong to the calls that came first: a router that holds more of them than it has such
-   * calls is asked for the rest. Where the first of all waits for a router's own slow calls, another router gives one.
-   */
-  function recallIdle(state: FunctionState) {
-    const held = new Map<number, number>();
-    let total = 0;
-    for (const instance of state.instances) {
-      if (instance.state !== 'live' || instance.stuck) continue;
-      for (const [router, slots] of instance.leases) held.set(router, (held.get(router) ?? 0) + slots);
-      total += instance.leased;
-    }
-    const next = new Map<number, number>();
-    for (const waiter of state.waiters.values()) {
-      if (total-- <= 0) break;
-      next.set(waiter.router, (next.get(waiter.router) ?? 0) + 1);
-    }
-    let need = 0;
-    for (const [router, calls] of next) need += Math.max(0, calls - (held.get(router) ?? 0));
-    const first = state.waiters.peek();
-    const overdue = need === 0 && first !== undefined && now() - first.since > PATIENCE_MS;
-    if (overdue) need = 1;
-    for (const [router, slots] of held) {
-      if (need <= 0) return;
-      const spare = overdue ? Number(router !== first?.router) : slots - (next.get(router) ?? 0);
-      const ask = Math.min(need, spare);
-      if (ask <= 0) continue;
-      need -= ask;
-      actions.send(router, { t: 'recall', functionId: state.fn.id, slots: ask });
-    }
+    if (victim !== null) retire(victim, 'evicted');
   }
 
   /** Deadlines of what waits, of what drains, and of what is idle. Called several times a second. */
   function tick() {
     const time = now();
-    for (const state of [...waiting.values()]) {
+    for (const state of byNeed()) {
       const starting = [...state.instances].some((instance) => instance.state === 'starting');
       for (let head = state.waiters.peek(); head !== undefined; head = state.waiters.peek()) {
         // Where a process is being started, the call's own time limit decides instead.
         const limit = starting ? state.fn.timeout_seconds * 1000 + 1000 : queueWait(state.fn);
         if (time - head.since < limit) break;
         state.waiters.shift();
-        const denial = overloaded(state.fn, 'every process was busy');
+        const denial = state.atQuota ? overQuota(state.fn) : overloaded(state.fn, 'every process was busy');
         actions.send(head.router, { t: 'deny', call: head.call, denial });
       }
       serve(state);
@@ -462,6 +447,14 @@ export function createFleet(options: FleetOptions) {
     };
   }
 
+  function overQuota(fn: FunctionMeta): Denial {
+    return {
+      code: 'QUOTA_EXCEEDED',
+      message: `The tenant ${fn.tenant} has as many processes, or as much memory, as its quota allows, and none came free.`,
+      retryAfter: retryAfter(fn),
+    };
+  }
+
   return {
     setFunction,
     removeFunction,
@@ -482,6 +475,8 @@ export function createFleet(options: FleetOptions) {
     tick,
     functions: () => functions.values(),
     instances: () => instances.values(),
+    /** What a tenant has here: processes, starting and draining ones too, and MiB that they may use. */
+    shareOf: (tenant: string) => shares.find(tenant),
     instanceOf: (process: number) => byProcess.get(process),
     queued: () => {
       let total = 0;
@@ -493,19 +488,4 @@ export function createFleet(options: FleetOptions) {
 
 function key(router: number, call: number): string {
   return `${router} ${call}`;
-}
-
-/** Whether running processes no longer are what the function's record says. */
-function needsNewProcess(before: FunctionMeta, after: FunctionMeta): boolean {
-  return (
-    before.version !== after.version ||
-    before.memory_limit_mb !== after.memory_limit_mb ||
-    before.allow_net !== after.allow_net ||
-    before.allow_env !== after.allow_env ||
-    before.allow_read !== after.allow_read ||
-    before.allow_write !== after.allow_write ||
-    // Routers may hold more slots on the running ones than a process may now have.
-    before.max_concurrency > after.max_concurrency ||
-    !after.enabled
-  );
 }

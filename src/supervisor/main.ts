@@ -13,6 +13,7 @@ import type { FunctionMeta } from '../store/types.js';
 import { createUsageLedger } from '../store/usage_ledger.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
 import { signKey, signToken } from '../tokens.js';
+import { createNodeQuotas } from './budgets_node.js';
 import { createClaims } from './claims.js';
 import { createCpuLimits } from './cpu_limits.js';
 import { createExecutionJoin } from './execution_join.js';
@@ -65,6 +66,7 @@ export interface Supervisor {
 }
 
 const TICK_MS = 50;
+const QUOTA_TICK_MS = 500;
 const DATABASE_CHECK_MS = 2_000;
 /** ms after its last known call for which a process counts as busy: routers report use every second. */
 const BUSY_MS = 1_500;
@@ -127,6 +129,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     now: Date.now,
     keepAliveMs: options.keepAliveMs,
     maxInstances: options.maxProcesses,
+    quotaOf: (tenant) => quotas.processQuota(tenant),
     onQueueWait: metrics.queueWait,
     actions: {
       start: (instance) => claims.start(instance),
@@ -142,6 +145,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     functions: () => sync?.functions.all() ?? [],
     tenant: (slug) => tenants.get(slug),
     now: Date.now,
+  });
+
+  const quotas = createNodeQuotas({
+    quotaUse: store.quotaUse,
+    quotasOf: (tenant) => tenants.get(tenant)?.quotas,
+    shareOf: (tenant) => fleet.shareOf(tenant),
+    routers,
+    now: Date.now,
+    onError,
   });
 
   const claims = createClaims({
@@ -170,6 +182,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         processUsage.ended(claimed.process.id);
         processes.delete(claimed.process.id);
         cpuLimits.forget(claimed.process.id);
+        quotas.processEnded(claimed.process.id);
+      });
+      void watch.cpuOf(claimed.process).then((cpuMs) => {
+        if (cpuMs !== null && processes.has(claimed.process.id))
+          quotas.sampled(claimed.process.id, fn.tenant, cpuMs);
       });
       metrics.claimed(fn, claimed, tookMs);
     },
@@ -251,6 +268,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       if (instance === undefined) return;
       const { fn } = instance;
       metrics.sampled(fn, process.id, memory, cpuMs);
+      quotas.sampled(process.id, fn.tenant, cpuMs);
       // Over the soft limit a process takes no new calls, and another takes its place.
       const softLimit = (fn.memory_limit_mb + RUNTIME_MB) * 1024 * 1024;
       if (memory > HARD_FACTOR * softLimit) process.kill('memory');
@@ -265,6 +283,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     for (const tenant of change.changed) tenants.set(tenant.slug, tenant);
     for (const slug of change.removed) tenants.delete(slug);
     served.applyTenants(change);
+    for (const { slug } of change.changed) quotas.tenantChanged(slug);
+    for (const slug of change.removed) quotas.tenantRemoved(slug);
     // What there is at the start each router is told when it is up.
     if (sync !== null) await routers.askAll('tenants', change, 1_000);
   }
@@ -346,6 +366,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       case 'metrics':
         metrics.absorb(router, message.deltas);
         break;
+      case 'budget-ask':
+      case 'budget-return':
+        quotas.handle(router, message);
+        break;
       case 'up':
         break;
     }
@@ -360,6 +384,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       onKey: (hash) => routers.broadcast({ t: 'key-changed', hash }),
       onError,
     });
+    await quotas.start();
     return sync;
   });
   synced.catch(() => {}); // reported where it is awaited
@@ -375,10 +400,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       }
       const { tenants, functions } = await synced;
       await router.ask('tenants', { changed: tenants.all(), removed: [], complete: true });
+      quotas.routerUp(router.send);
       await router.ask('functions', { changed: functions.all(), removed: [], complete: true });
     },
     onGone(router) {
       fleet.routerGone(router);
+      quotas.routerGone(router);
       liveLogs.routerGone(router);
       metrics.routerGone(router, stopping);
     },
@@ -408,6 +435,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       fleet.tick();
       join.tick(Date.now());
     }, TICK_MS),
+    setInterval(quotas.tick, QUOTA_TICK_MS),
     setInterval(renewTokens, (TOKEN_LIFE_S / 2) * 1000),
     setInterval(() => void checkDatabase(), DATABASE_CHECK_MS),
   ];
@@ -439,6 +467,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       for (const timer of timers) clearInterval(timer);
       watch.stop();
       (await upkeep).stop();
+      await quotas.stop();
       await pool.stop();
       await join.flush().catch(onError);
       await sync?.stop();

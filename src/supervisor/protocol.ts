@@ -28,6 +28,26 @@ export interface ProcessAddress {
   version: number;
 }
 
+/** What is counted, and how much of it there is. */
+export interface BudgetSpec {
+  /** Unique on the node. */
+  key: string;
+  limit: number;
+  /**
+   * ms; windows begin at multiples of it since the Unix epoch. Null: not a window of time, but permits that come back
+   * when their calls are over.
+   */
+  windowMs: number | null;
+  /** The tenant's quota that it is, which counts over all nodes; null: a caller's, which this node counts alone. */
+  of: { tenant: string; quota: TenantBudget } | null;
+}
+
+export type TenantBudget = 'minute' | 'day' | 'concurrent';
+
+export function budgetKey(tenant: string, quota: TenantBudget): string {
+  return `${quota} ${tenant}`;
+}
+
 /** Why a waiting call gets no slot. */
 export interface Denial {
   code: ErrorCode;
@@ -67,6 +87,10 @@ export type ToSupervisor =
   /** Executions of which the process told that more is to come, or which it could not finish. */
   | { t: 'executions'; rows: Execution[] }
   | { t: 'metrics'; deltas: Delta[] }
+  /** Calls wait for tokens of a budget; answered by `budget-grant` or `budget-deny`. One at a time for each budget. */
+  | { t: 'budget-ask'; spec: BudgetSpec; wanted: number }
+  /** Unspent tokens go back. `recalled`: this answers a `budget-recall`. */
+  | { t: 'budget-return'; rows: [key: string, startsAt: number, tokens: number][]; recalled: boolean }
   | RequestMessage
   | ReplyMessage;
 
@@ -87,6 +111,16 @@ export type ToRouter =
   | { t: 'key-changed'; hash: string | null }
   /** Whether the database answers: `/readyz` and calls of unknown functions depend on it. */
   | { t: 'database'; up: boolean }
+  /** Tokens to spend until the window ends (Unix ms); `left`: what is there besides them at this moment. */
+  | { t: 'budget-grant'; key: string; startsAt: number; until: number | null; tokens: number; left: number }
+  /** None are left. `until`: nor will there be before that time (Unix ms); null: one may come back at any moment. */
+  | { t: 'budget-deny'; key: string; until: number | null }
+  /** Give back what is unspent, and say so if it is nothing: calls at another router wait. */
+  | { t: 'budget-recall'; key: string }
+  /** There are tokens again before the window's end. */
+  | { t: 'budget-open'; key: string }
+  /** The tenant has used up its month's CPU: none of its calls until then (Unix ms); 0: they may be made again. */
+  | { t: 'tenant-closed'; tenant: string; until: number }
   /** Stop accepting, finish what is in flight. */
   | { t: 'drain'; seconds: number }
   | RequestMessage

@@ -10,24 +10,37 @@ export interface Queue<T> {
   values(): Iterable<T>;
 }
 
-export function createQueue<T>(): Queue<T> {
+/** @param total of all queues that share it, kept by each of them. */
+export function createQueue<T>(total: { length: number } = { length: 0 }): Queue<T> {
   // A Map keeps the order of insertion, and deleting from it leaves no hole to skip later.
   const items = new Map<string, T>();
   return {
     get length() {
       return items.size;
     },
-    push: (key, item) => void items.set(key, item),
+    push(key, item) {
+      if (!items.has(key)) total.length++;
+      items.set(key, item);
+    },
     peek: () => items.values().next().value,
     shift() {
       const first = items.entries().next().value;
       if (first === undefined) return undefined;
       items.delete(first[0]);
+      total.length--;
       return first[1];
     },
-    remove: (key) => items.delete(key),
+    remove(key) {
+      const there = items.delete(key);
+      if (there) total.length--;
+      return there;
+    },
     removeWhere(test) {
-      for (const [key, item] of items) if (test(item)) items.delete(key);
+      for (const [key, item] of items) {
+        if (!test(item)) continue;
+        items.delete(key);
+        total.length--;
+      }
     },
     values: () => items.values(),
   };

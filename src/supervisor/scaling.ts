@@ -1,9 +1,15 @@
-/** How many processes a function should have, and how long its queue may be: pure decisions. */
+/** How many processes a function should have, how long its queue may be, and who gives way: pure decisions. */
 import type { FunctionMeta } from '../store/types.js';
+import type { Instance } from './instance.js';
+import type { TenantShare } from './tenant_shares.js';
 
 /** Calls that may wait for each one that may run (Knative's queue-proxy uses 10). */
 const QUEUE_FACTOR = 16;
 const MAX_QUEUE = 4096;
+/** Calls of all functions of one tenant that may wait on one node. */
+export const TENANT_QUEUE = MAX_QUEUE;
+/** ms without a call after which a process can make room: routers report use every second. */
+const IDLE_MS = 1_000;
 /** ms that a call waits for capacity (Cloud Run waits 10 s). */
 export const QUEUE_WAIT_MS = 10_000;
 
@@ -39,4 +45,83 @@ export function leaseSize(free: number, routers: number, waiting: number): numbe
 /** Whole seconds after which a refused caller may try again. */
 export function retryAfter(limits: Limits): number {
   return Math.max(1, Math.min(30, Math.ceil(queueWait(limits) / 2000)));
+}
+
+/** What a tenant may have running, over all nodes, and what it has on the others. Infinity: no quota. */
+export interface ProcessQuota {
+  processes: number;
+  memoryMib: number;
+  elsewhere: { processes: number; memoryMib: number };
+}
+
+/** Whether one more process is within the tenant's quota. */
+export function mayStart(
+  quota: ProcessQuota,
+  share: Pick<TenantShare, 'processes' | 'memoryMib'>,
+  fn: Pick<FunctionMeta, 'memory_limit_mb'>,
+): boolean {
+  const { elsewhere } = quota;
+  return (
+    share.processes + elsewhere.processes < quota.processes &&
+    share.memoryMib + elsewhere.memoryMib + fn.memory_limit_mb <= quota.memoryMib
+  );
+}
+
+/** Whether the quota has room for one process of the function, whatever else ends. */
+export function mayEverStart(quota: ProcessQuota, fn: Pick<FunctionMeta, 'memory_limit_mb'>): boolean {
+  return quota.processes >= 1 && fn.memory_limit_mb <= quota.memoryMib;
+}
+
+export function isIdle(instance: Pick<Instance, 'state' | 'running' | 'lastUsed'>, now: number): boolean {
+  return instance.state === 'live' && instance.running.size === 0 && now - instance.lastUsed > IDLE_MS;
+}
+
+type Process = Pick<Instance, 'state' | 'running' | 'lastUsed'>;
+
+export interface FullNode<I extends Process> {
+  /** Unix ms. */
+  now: number;
+  /** Processes that functions may have. */
+  limit: number;
+  /** The tenant that waits for one. */
+  waiting: TenantShare;
+  /** All tenants'. */
+  shares: Iterable<TenantShare>;
+  processes: readonly { instance: I; share: TenantShare }[];
+}
+
+/**
+ * The process of a full node that makes room for a tenant's call. A tenant's share is the limit divided by the tenants
+ * that want something: that have calls running or waiting.
+ *
+ * An idle process goes first: of the tenant that is furthest over its share, and then the one idle longest. Where none
+ * is idle, a tenant over its share that has at least two more than the one that waits gives up the process with the
+ * fewest calls, which finishes them. Null: nobody has to, or room is being made already.
+ */
+export function whoGivesWay<I extends Process>(node: FullNode<I>): I | null {
+  const { now, processes, waiting } = node;
+  if (processes.some(({ instance }) => instance.state === 'draining')) return null;
+  const busy = new Set<TenantShare>();
+  for (const share of node.shares) if (share.waiting.length > 0) busy.add(share);
+  for (const { instance, share } of processes) if (!isIdle(instance, now)) busy.add(share);
+  const fair = node.limit / Math.max(1, busy.size);
+  const over = (share: TenantShare) => Math.max(0, share.processes - fair);
+  const idle = processes.filter(({ instance }) => isIdle(instance, now));
+  if (idle.length > 0) {
+    const order = (a: (typeof idle)[number], b: (typeof idle)[number]) =>
+      over(b.share) - over(a.share) || a.instance.lastUsed - b.instance.lastUsed;
+    return idle.sort(order)[0]?.instance ?? null;
+  }
+  const giving = processes.filter(
+    ({ instance, share }) =>
+      instance.state === 'live' && over(share) > 0 && share.processes >= waiting.processes + 2,
+  );
+  giving.sort((a, b) => b.share.processes - a.share.processes || callsOn(a.instance) - callsOn(b.instance));
+  return giving[0]?.instance ?? null;
+}
+
+function callsOn({ running }: Process): number {
+  let total = 0;
+  for (const { calls } of running.values()) total += calls;
+  return total;
 }

@@ -28,3 +28,18 @@ export function environmentOf(fn: FunctionMeta, facts: PlatformFacts): Record<st
 export function permissionsOf(fn: FunctionMeta) {
   return { net: fn.allow_net, env: fn.allow_env, read: fn.allow_read, write: fn.allow_write };
 }
+
+/** Whether running processes no longer are what the function's record says. */
+export function needsNewProcess(before: FunctionMeta, after: FunctionMeta): boolean {
+  return (
+    before.version !== after.version ||
+    before.memory_limit_mb !== after.memory_limit_mb ||
+    before.allow_net !== after.allow_net ||
+    before.allow_env !== after.allow_env ||
+    before.allow_read !== after.allow_read ||
+    before.allow_write !== after.allow_write ||
+    // Routers may hold more slots on the running ones than a process may now have.
+    before.max_concurrency > after.max_concurrency ||
+    !after.enabled
+  );
+}

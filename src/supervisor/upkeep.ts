@@ -1,4 +1,4 @@
-/** What has to happen by the clock: partitions made ahead, executions dropped after their retention. */
+/** What has to happen by the clock: partitions made ahead; executions, windows of quotas and the like dropped in time. */
 import { Cron } from 'croner';
 import type { Store } from '../store/main.js';
 
@@ -20,6 +20,7 @@ export async function startUpkeep(store: Store, onError: (error: unknown) => voi
       () => store.tenants.dropDeparted(),
       () => store.usage.dropExpired(),
       () => store.audit.dropExpired(),
+      () => store.quotaUse.dropEnded(new Date()),
       () => finishDeletions(store),
     ])
       await task().catch(onError);

@@ -21,6 +21,8 @@ export interface WatchOptions {
 }
 
 export interface Watch {
+  /** ms of CPU since it started; null when it is gone. */
+  cpuOf(process: DenoProcess): Promise<number | null>;
   stop(): void;
 }
 
@@ -76,6 +78,15 @@ export function startWatch(options: WatchOptions): Watch {
 
   const timers = [setInterval(() => void sample(), SAMPLE_MS), setInterval(ask, PING_MS)];
   return {
+    async cpuOf({ pid }) {
+      if (pid === null) return null;
+      try {
+        return (await pidusage(pid)).ctime;
+      } catch (error) {
+        if (!isGone(error)) options.onError(error);
+        return null;
+      }
+    },
     stop() {
       stopped = true;
       for (const timer of timers) clearInterval(timer);

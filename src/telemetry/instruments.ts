@@ -23,6 +23,11 @@ export type MemoryClassAttributes = { 'hearth.memory_class': number };
 export type ProcessesAttributes = MemoryClassAttributes & { 'hearth.state': string };
 /** One of a fixed list of words, such as `idle`, `timeout`, `crash`, `memory`. */
 export type EndedAttributes = { 'hearth.reason': string };
+/** Which limit a call was over: one of a fixed list of words. */
+export type RefusedAttributes = {
+  'hearth.tenant': string;
+  'hearth.limit': 'caller' | 'minute' | 'day' | 'concurrent' | 'cpu' | 'processes';
+};
 /** `with({})`: an instrument of one series. */
 export type NoAttributes = Record<never, never>;
 
@@ -132,6 +137,10 @@ export function createInstruments(recorder: Recorder) {
     ),
     queueWait: recorder.histogram<FunctionAttributes>(
       distribution('hearth.queue.wait', 's', CALL_SECONDS, 'How long requests waited for a slot'),
+    ),
+
+    callsRefused: recorder.counter<RefusedAttributes>(
+      define('hearth.calls.refused', '{request}', 'Calls that were over a quota or a rate limit'),
     ),
 
     executionsBuffered: recorder.gauge<NoAttributes>(

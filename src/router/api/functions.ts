@@ -37,7 +37,15 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
       summary: 'Create a function',
       body: FunctionInput,
       answers: { 201: { description: 'Created', schema: FunctionRecord } },
-      errors: [...MANAGING, 'INVALID_REQUEST', 'INVALID_FUNCTION', 'CONFLICT', 'TOO_LARGE', 'OVERLOADED'],
+      errors: [
+        ...MANAGING,
+        'INVALID_REQUEST',
+        'INVALID_FUNCTION',
+        'CONFLICT',
+        'TOO_LARGE',
+        'OVERLOADED',
+        'QUOTA_EXCEEDED',
+      ],
     },
     async (c) => {
       const { tenant, actor } = await requireScope(c, 'write:functions');
@@ -110,7 +118,7 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
         errors: [
           ...MANAGING,
           ...(['NOT_FOUND', 'INVALID_REQUEST', 'INVALID_FUNCTION', 'CONFLICT', 'TOO_LARGE'] as const),
-          'OVERLOADED' as const,
+          ...(['OVERLOADED', 'QUOTA_EXCEEDED'] as const),
         ],
       },
       async (c) => {

@@ -1,0 +1,103 @@
+/** Quotas on this node: what routers ask of them, what the fleet may start, and what is told to the other nodes. */
+import type { Gauge, QuotaUse } from '../store/quotas.js';
+import type { Quotas } from '../store/types.js';
+import { createBudgets } from './budgets.js';
+import { createCpuQuotas } from './budgets_cpu.js';
+import { type BudgetSync, startBudgetSync } from './budgets_sync.js';
+import type { ToRouter, ToSupervisor } from './protocol.js';
+import type { ProcessQuota } from './scaling.js';
+
+export interface NodeQuotasOptions {
+  quotaUse: QuotaUse;
+  quotasOf(tenant: string): Quotas | undefined;
+  /** What of a tenant's runs here. */
+  shareOf(tenant: string): { processes: number; memoryMib: number } | undefined;
+  routers: {
+    send(router: number, message: ToRouter): void;
+    broadcast(message: ToRouter): void;
+    ids(): number[];
+  };
+  now(): number;
+  onError(error: unknown): void;
+}
+
+export type NodeQuotas = ReturnType<typeof createNodeQuotas>;
+
+type BudgetMessage = Extract<ToSupervisor, { t: 'budget-ask' | 'budget-return' }>;
+
+export function createNodeQuotas(options: NodeQuotasOptions) {
+  const { routers, quotasOf, shareOf, now } = options;
+  let sync: BudgetSync | null = null;
+  /** Tenants with a quota of processes or of their memory. */
+  const limited = new Set<string>();
+  let elsewhere: ReadonlyMap<string, Gauge> = new Map();
+
+  const budgets = createBudgets({
+    now,
+    send: routers.send,
+    routers: () => routers.ids().length,
+    onUnknown: () => sync?.soon(),
+  });
+  const cpu = createCpuQuotas({
+    now,
+    quotaOf: (tenant) => quotasOf(tenant)?.cpu_seconds_per_month,
+    close: (tenant, until) => routers.broadcast({ t: 'tenant-closed', tenant, until }),
+  });
+
+  function* running() {
+    for (const tenant of limited) {
+      const { processes = 0, memoryMib = 0 } = shareOf(tenant) ?? {};
+      yield { tenant, processes, memoryMib };
+    }
+  }
+
+  return {
+    /** Loads what was used before, so that a restart forgets nothing. Call it once the tenants are known. */
+    async start() {
+      sync = await startBudgetSync({
+        quotaUse: options.quotaUse,
+        budgets,
+        cpu,
+        running,
+        onElsewhere: (gauges) => {
+          elsewhere = gauges;
+        },
+        now,
+        onError: options.onError,
+      });
+    },
+    handle(router: number, message: BudgetMessage) {
+      if (message.t === 'budget-ask') budgets.ask(router, message.spec, message.wanted);
+      else budgets.giveBack(router, message.rows, message.recalled);
+    },
+    /** What a new router has to know before it serves. */
+    routerUp(send: (message: ToRouter) => void) {
+      for (const { tenant, until } of cpu.closed()) send({ t: 'tenant-closed', tenant, until });
+    },
+    routerGone: budgets.routerGone,
+    tenantChanged(tenant: string) {
+      const { live_processes, memory_mib } = quotasOf(tenant) ?? {};
+      if (live_processes !== undefined || memory_mib !== undefined) limited.add(tenant);
+      else limited.delete(tenant);
+      cpu.changed(tenant);
+    },
+    tenantRemoved(tenant: string) {
+      limited.delete(tenant);
+      budgets.forgetTenant(tenant);
+      cpu.changed(tenant);
+    },
+    /** Null: no quota. */
+    processQuota(tenant: string): ProcessQuota | null {
+      if (!limited.has(tenant)) return null;
+      const { live_processes = Infinity, memory_mib = Infinity } = quotasOf(tenant) ?? {};
+      const { processes = 0, memory_mib: memoryMib = 0 } = elsewhere.get(tenant) ?? {};
+      return { processes: live_processes, memoryMib: memory_mib, elsewhere: { processes, memoryMib } };
+    },
+    sampled: cpu.sampled,
+    processEnded: cpu.forget,
+    tick: budgets.tick,
+    async stop() {
+      await sync?.stop();
+    },
+  };
+}

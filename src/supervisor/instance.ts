@@ -1,0 +1,54 @@
+/** A process of a function, from the decision to start it to its end, as the fleet knows it. */
+import type { FunctionMeta } from '../store/types.js';
+import type { ProcessAddress } from './protocol.js';
+
+export type RetireReason =
+  | 'idle'
+  | 'superseded'
+  | 'evicted'
+  | 'timeout'
+  | 'memory'
+  | 'cpu'
+  | 'background'
+  | 'unreachable';
+
+export interface Instance {
+  readonly key: number;
+  readonly fn: FunctionMeta;
+  state: 'starting' | 'live' | 'draining' | 'gone';
+  /** Set once it is live. */
+  address: ProcessAddress | null;
+  /** Router → slots that it holds. */
+  readonly leases: Map<number, number>;
+  leased: number;
+  /** Router → calls running there, and when the oldest of them began, as last reported. */
+  readonly running: Map<number, { calls: number; oldest: number | null }>;
+  lastUsed: number;
+  stuck: boolean;
+  /** Routers that have said that no call of theirs was seen by the function since it is stuck. */
+  readonly unseen: Set<number>;
+  /** Since when that has been all of them; null while it is not. */
+  uselessSince: number | null;
+  retireReason: RetireReason | null;
+  /** When a draining process is ended even though calls still run on it. */
+  endBy: number;
+}
+
+/** One that is about to be started. `at`: Unix ms. */
+export function newInstance(key: number, fn: FunctionMeta, at: number): Instance {
+  return {
+    key,
+    fn,
+    state: 'starting',
+    address: null,
+    leases: new Map(),
+    leased: 0,
+    running: new Map(),
+    lastUsed: at,
+    stuck: false,
+    unseen: new Set(),
+    uselessSince: null,
+    retireReason: null,
+    endBy: Number.POSITIVE_INFINITY,
+  };
+}
