@@ -26,6 +26,8 @@ export interface Budget {
   /** Routers that were refused until the window's end. */
   readonly denied: Set<number>;
   askedAt: number;
+  /** Since when somebody has waited without a pause. */
+  waitingSince: number;
 }
 
 export interface BudgetTableOptions {
@@ -35,6 +37,8 @@ export interface BudgetTableOptions {
 
 /** ms between two searches for callers' windows that have ended. */
 const SWEEP_MS = 1_000;
+/** ms without a call after which permits are forgotten. */
+const IDLE_MS = 3_600_000;
 
 export function createBudgetTable({ now, maxCallers }: BudgetTableOptions) {
   const tenants = new Map<string, Budget>();
@@ -112,7 +116,7 @@ export function createBudgetTable({ now, maxCallers }: BudgetTableOptions) {
       if (now() - sweptAt >= 10 * SWEEP_MS) sweepCallers();
       for (const [key, budget] of tenants) {
         const idle = budget.spec.windowMs === null && budget.used <= 0 && budget.asks.size === 0;
-        if (isOver(budget) || (idle && now() - budget.askedAt > 10 * SWEEP_MS)) tenants.delete(key);
+        if (isOver(budget) || (idle && now() - budget.askedAt > IDLE_MS)) tenants.delete(key);
       }
     },
     forgetTenant(tenant: string) {
@@ -136,5 +140,6 @@ function newBudget(spec: BudgetSpec): Budget {
     recalledAt: 0,
     denied: new Set(),
     askedAt: 0,
+    waitingSince: 0,
   };
 }

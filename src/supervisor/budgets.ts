@@ -10,7 +10,7 @@ export interface BudgetsOptions {
   now(): number;
   send(router: number, message: ToRouter): void;
   routers(): number;
-  /** A tenant's window has begun, and what other nodes have admitted in it is not known yet. */
+  /** Calls wait to learn what other nodes have admitted in a window that has begun: `learn` is to follow. */
   onUnknown?(): void;
   /** Callers counted at once; for tests. */
   maxCallers?: number;
@@ -23,6 +23,8 @@ const SHARE = 4;
 const MAX_BATCH = 1_000;
 /** ms after which a router that does not answer counts as having nothing to give back. */
 const RECALL_MS = 1_000;
+/** ms that calls wait to learn what other nodes have admitted; then this node's own count has to do. */
+const LEARN_MS = 250;
 
 export function createBudgets(options: BudgetsOptions) {
   const { send, now } = options;
@@ -34,7 +36,7 @@ export function createBudgets(options: BudgetsOptions) {
   function ask(router: number, spec: BudgetSpec, wanted: number) {
     const budget = table.take(spec);
     budget.askedAt = now();
-    if (!budget.known) options.onUnknown?.();
+    if (budget.asks.size === 0) budget.waitingSince = now();
     budget.asks.set(router, { wanted, tried: false });
     settle(budget);
   }
@@ -42,6 +44,8 @@ export function createBudgets(options: BudgetsOptions) {
   /** Grants what there is; recalls where there is nothing; refuses where that brought nothing either. */
   function settle(budget: Budget) {
     table.roll(budget);
+    // A moment only: see `tick`.
+    if (!budget.known) return options.onUnknown?.();
     grantAll(budget);
     if (budget.asks.size === 0) {
       budget.awaited.clear();
@@ -59,7 +63,7 @@ export function createBudgets(options: BudgetsOptions) {
     for (const [router, { wanted }] of budget.asks) {
       const left = remaining(budget);
       if (left < 1) return;
-      const tokens = batch(budget, left, wanted);
+      const tokens = batch(left, wanted);
       budget.used += tokens;
       budget.holders.set(router, (budget.holders.get(router) ?? 0) + tokens);
       budget.asks.delete(router);
@@ -70,9 +74,8 @@ export function createBudgets(options: BudgetsOptions) {
     }
   }
 
-  function batch(budget: Budget, left: number, wanted: number): number {
-    // What other nodes have admitted is not known: no more than what is asked for.
-    const share = budget.known ? Math.ceil(left / (SHARE * Math.max(1, options.routers()))) : 1;
+  function batch(left: number, wanted: number): number {
+    const share = Math.ceil(left / (SHARE * Math.max(1, options.routers())));
     return Math.min(left, Math.max(wanted, Math.min(share, MAX_BATCH)));
   }
 
@@ -140,8 +143,13 @@ export function createBudgets(options: BudgetsOptions) {
     }
   }
 
-  /** Called every second or so. */
+  /** Called several times a second. */
   function tick() {
+    for (const budget of table.ofTenants()) {
+      if (budget.known || budget.asks.size === 0 || now() - budget.waitingSince < LEARN_MS) continue;
+      budget.known = true;
+      settle(budget);
+    }
     for (const budget of recalling) {
       if (now() - budget.recalledAt < RECALL_MS) continue;
       budget.awaited.clear();

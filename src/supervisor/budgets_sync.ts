@@ -117,7 +117,8 @@ export async function startBudgetSync(options: BudgetSyncOptions): Promise<Budge
       await gauges();
     } catch (error) {
       // That it is away the health check reports. What was not added is added later; until then this node's own count has to do.
-      for (const budget of budgets.ofTenants()) budget.known = true;
+      for (const budget of budgets.ofTenants())
+        if (!budget.known) budgets.learn(budget, budget.used, budget.elsewhere);
       if (!isDatabaseAway(error)) onError(error);
     }
   }

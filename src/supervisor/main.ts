@@ -66,7 +66,7 @@ export interface Supervisor {
 }
 
 const TICK_MS = 50;
-const QUOTA_TICK_MS = 500;
+const QUOTA_TICK_MS = 100;
 const DATABASE_CHECK_MS = 2_000;
 /** ms after its last known call for which a process counts as busy: routers report use every second. */
 const BUSY_MS = 1_500;
