@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { StartError } from './errors.js';
+import { looksLikeKey } from './tokens.js';
 
 const whole = (min: number, max: number) =>
   z
@@ -54,7 +55,17 @@ const Settings = z.object({
     .optional(),
   HEARTH_REGION: z.string().min(1).max(64).default('local'),
   HEARTH_JWT_SECRET: secret(16).optional(),
-  HEARTH_ADMIN_KEY: secret(16).optional(),
+  HEARTH_JWKS_URL: z
+    .string()
+    .refine(isJwksUrl, {
+      error: 'must be a URL that begins with https://, or with http:// on a loopback host',
+    })
+    .optional(),
+  HEARTH_JWT_ISSUER: z.string().max(1024).optional(),
+  HEARTH_JWT_AUDIENCE: z.string().max(1024).optional(),
+  HEARTH_ADMIN_KEY: secret(16)
+    .refine((key) => !looksLikeKey(key), { error: 'must not begin as an API or service key does' })
+    .optional(),
   HEARTH_SECRET_KEY: secret(16).optional(),
   HEARTH_SECRET_KEY_PREVIOUS: secret(16).optional(),
   HEARTH_TRUSTED_PROXIES: z
@@ -101,6 +112,8 @@ export interface Config {
   /** Told to functions as HEARTH_EXECUTION_REGION. */
   region: string;
   jwtSecret: string | null;
+  /** Who else signs the default tenant's tokens: goes before what is stored. */
+  jwt: { jwks_url?: string; issuer?: string; audience?: string };
   adminKey: string | null;
   /** What stored secrets are sealed with; null: a key that is kept in the data directory. */
   secretKey: string | null;
@@ -156,6 +169,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     domain: settings.HEARTH_DOMAIN ?? null,
     region: settings.HEARTH_REGION,
     jwtSecret: settings.HEARTH_JWT_SECRET ?? null,
+    jwt: {
+      ...(settings.HEARTH_JWKS_URL === undefined ? {} : { jwks_url: settings.HEARTH_JWKS_URL }),
+      ...(settings.HEARTH_JWT_ISSUER === undefined ? {} : { issuer: settings.HEARTH_JWT_ISSUER }),
+      ...(settings.HEARTH_JWT_AUDIENCE === undefined ? {} : { audience: settings.HEARTH_JWT_AUDIENCE }),
+    },
     adminKey: settings.HEARTH_ADMIN_KEY ?? null,
     secretKey: settings.HEARTH_SECRET_KEY ?? null,
     previousSecretKey: settings.HEARTH_SECRET_KEY_PREVIOUS ?? null,
@@ -181,6 +199,14 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 /** Whether nothing but this machine reaches a listener on `host`. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+/** Where public keys may be fetched from: nobody on the way may put in other ones. */
+export function isJwksUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, username, password } = new URL(text);
+  if (username !== '' || password !== '') return false;
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname.replace(/^\[|\]$/g, '')));
 }
 
 /** Functions reach a listener on every address by IPv4, and one on an IPv6 address only by that. */

@@ -21,6 +21,7 @@ import { openStore } from './store/main.js';
 import { migrate } from './store/migrate.js';
 import {
   credentialsPath,
+  type Keys,
   makeKeys,
   readKept,
   readSecretKey,
@@ -137,13 +138,15 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         changed: async () => {}, // nothing serves yet
       }),
     );
-    const credentials = writeCredentials(config.dataDir, {
-      url,
-      metrics_url: telemetry.metricsUrl,
-      console_url: `${url}/console`,
-      tenant: 'default',
-      ...keys,
-    });
+    const writeKeys = (keys: Keys) =>
+      writeCredentials(config.dataDir, {
+        url,
+        metrics_url: telemetry.metricsUrl,
+        console_url: `${url}/console`,
+        tenant: 'default',
+        ...keys,
+      });
+    const credentials = writeKeys(keys);
     supervisor = await startSupervisor({
       store,
       runDir: runDir.path,
@@ -162,6 +165,8 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         port,
         connection,
         adminKey: keys.admin_key,
+        defaultJwt: config.jwt,
+        defaultSecretIsSet: config.jwtSecret !== null,
         secretKeys,
         trustedProxies: config.trustedProxies,
         domain: config.domain,
@@ -171,6 +176,9 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         maxRequestBytes: config.maxRequestBytes,
         maxResponseBytes: config.maxResponseBytes,
         version,
+      },
+      async onDefaultSecret(jwtSecret) {
+        await writeKeys(await makeKeys(keys, { jwtSecret, adminKey: keys.admin_key }));
       },
       url: urlOf(platformHost(config.host, process.platform), port),
       region: config.region,

@@ -1,5 +1,5 @@
-/** Tokens that the platform signs itself. */
-import { createHmac } from 'node:crypto';
+/** Tokens that the platform signs itself, and the form of its API and service keys. */
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 
 /** A compact JWS with HS256 (RFC 7515): synchronous, which jose's is not. */
 export function signToken(secret: string, payload: Record<string, unknown>): string {
@@ -15,4 +15,29 @@ export const KEY_LIFE_YEARS = 10;
 export function signKey(secret: string, role: 'anon' | 'service_role', tenant: string, now: number): string {
   const exp = now + KEY_LIFE_YEARS * 365 * 24 * 3600;
   return signToken(secret, { iss: 'hearth', role, tenant, iat: now, exp });
+}
+
+export type KeyKind = 'api' | 'service';
+
+const KEY_PREFIXES: Record<KeyKind, string> = { api: 'hth_api_', service: 'hth_svc_' };
+const KEY_FORM = /^hth_(?:api|svc)_[A-Za-z0-9_-]{43}$/;
+
+/** 32 random bytes in base64url behind what tells its kind. */
+export function newKey(kind: KeyKind): string {
+  return KEY_PREFIXES[kind] + randomBytes(32).toString('base64url');
+}
+
+/** Whether a credential means to be an API or a service key. */
+export function looksLikeKey(text: string): boolean {
+  return text.startsWith(KEY_PREFIXES.api) || text.startsWith(KEY_PREFIXES.service);
+}
+
+/** Whether it can be one at all. */
+export function isKey(text: string): boolean {
+  return KEY_FORM.test(text);
+}
+
+/** SHA-256, hex: enough for what is random. */
+export function hashOfKey(key: string): string {
+  return createHash('sha256').update(key).digest('hex');
 }

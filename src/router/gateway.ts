@@ -219,6 +219,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     url: string,
     found: Principal | null | HearthError,
   ): Resolved | null {
+    // Whose the credential is cannot be told: another tenant's function must not answer instead.
+    if (tenant === null && found instanceof HearthError && found.code !== 'UNAUTHENTICATED') throw found;
     const slug = tenant ?? (found instanceof HearthError ? null : found?.tenant) ?? 'default';
     const entry = options.tenants.bySlug(slug);
     if (entry === undefined) throw unknownTenant();

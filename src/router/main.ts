@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { messageOf } from '../errors.js';
 import { createExecutionWriter } from '../store/execution_writer.js';
 import { openStore } from '../store/main.js';
+import type { TenantWithSecrets } from '../store/tenants.js';
 import type { PreparedCode } from '../store/types.js';
 import { createUsageLedger } from '../store/usage_ledger.js';
 import {
@@ -30,11 +31,17 @@ import { createFunctionEntry } from './function_entry.js';
 import { createFunctionTable } from './functions.js';
 import { createGateway } from './gateway.js';
 import { answerHealth } from './health.js';
+import { createJwksSets } from './jwks.js';
+import { createKeyLookups } from './key_lookups.js';
+import { startKeyUse } from './key_use.js';
+import { createKeyring } from './keyring.js';
 import { createLeases } from './leases.js';
 import { listen } from './listener.js';
 import { createLogFollowers } from './log_followers.js';
+import { createRemembered } from './remembered.js';
 import { createTenantTable } from './tenants.js';
 import { createTokenMint } from './token_mint.js';
+import { createTokenVerifier } from './tokens.js';
 
 /** The supervisor, as a router reaches it. */
 export interface SupervisorLink {
@@ -55,6 +62,8 @@ const DEADLINE_SWEEP_MS = 100;
 const LEASE_SWEEP_MS = 1_000;
 const LINGER_MS = 50;
 const API_CONNECTIONS = 4;
+/** Tokens that were verified lately. */
+const MAX_REMEMBERED = 10_000;
 
 /** Calls are served as soon as this resolves; a request of the management API waits until that is loaded. */
 export async function startRouter(
@@ -85,6 +94,13 @@ export async function startRouter(
     now: Date.now,
   });
   const tenants = createTenantTable(config.domain, admissions.limitsOf);
+  const lookups = createKeyLookups(store.apiKeys.byHashes);
+  const keyUse = startKeyUse(store.apiKeys.noteUse, warn);
+  const keyring = createKeyring({ lookUp: lookups.lookUp, used: keyUse.used, now: Date.now });
+  const keyChanged = (hash: string | null) => {
+    lookups.changed(hash);
+    keyring.changed(hash);
+  };
   const leases = createLeases(link.send);
   const followers = createLogFollowers(
     (functionId, on) => void ask('follow', { functionId, on }).catch(warn),
@@ -113,7 +129,7 @@ export async function startRouter(
       case 'tenants': {
         const { changed, removed, complete } = params as RouterMethods['tenants']['params'];
         if (complete) tenants.keepOnly(new Set(changed.map((tenant) => tenant.slug)));
-        for (const tenant of changed) tenants.set(tenant);
+        for (const tenant of changed) tenants.set(withSettings(tenant));
         for (const slug of removed) {
           tenants.remove(slug);
           admissions.forget(slug);
@@ -126,6 +142,11 @@ export async function startRouter(
       case 'metrics':
         return metrics();
     }
+  }
+
+  /** What the environment says of the default tenant's tokens goes before what is stored. */
+  function withSettings(tenant: TenantWithSecrets): TenantWithSecrets {
+    return tenant.slug === 'default' ? { ...tenant, jwt: { ...tenant.jwt, ...config.defaultJwt } } : tenant;
   }
 
   function metrics() {
@@ -149,6 +170,7 @@ export async function startRouter(
         followers.deliver(message.functionId, message.lines);
         break;
       case 'key-changed':
+        keyChanged(message.hash);
         break;
       case 'database':
         state.databaseUp = message.up;
@@ -183,6 +205,8 @@ export async function startRouter(
       tenantDrained: async (slug) => {
         await ask('tenant-drained', slug, 30_000);
       },
+      keyChanged,
+      defaultSecretIsSet: config.defaultSecretIsSet,
       flushExecutions: async () => {
         await ask('flush', null, 3_000).catch(warn); // the list is then a moment behind
       },
@@ -202,7 +226,13 @@ export async function startRouter(
   const gateway = createGateway({
     functions,
     tenants,
-    authenticator: createAuthenticator({ tenants, adminKey: config.adminKey, now: Date.now }),
+    authenticator: createAuthenticator({
+      verifyToken: createTokenVerifier({ tenants, jwks: createJwksSets(warn), now: Date.now }),
+      remembered: createRemembered(MAX_REMEMBERED),
+      keyring,
+      adminKey: config.adminKey,
+      now: Date.now,
+    }),
     clientAddress: createClientAddress(config.trustedProxies),
     admit: admissions.admit,
     calls,
@@ -260,7 +290,7 @@ export async function startRouter(
       clearInterval(deadlines);
       clearInterval(sweeps);
       leases.stop();
-      await Promise.all([notes.stop(), usage.stop()]);
+      await Promise.all([notes.stop(), usage.stop(), keyUse.stop()]);
       link.send({ t: 'metrics', deltas: metrics() });
       watch.stop();
       await store.stop();

@@ -15,6 +15,10 @@ export const SCOPES = [
 
 export type Scope = (typeof SCOPES)[number];
 
+export function isScope(text: string): text is Scope {
+  return (SCOPES as readonly string[]).includes(text);
+}
+
 /** The API or service key that was shown. */
 export interface PrincipalKey {
   id: string;
@@ -22,6 +26,10 @@ export interface PrincipalKey {
   scopes: readonly Scope[];
   /** Names of the functions that it may call; null: all. */
   functions: readonly string[] | null;
+  /** Addresses and ranges that it may come from; null: any. */
+  sourceRanges: readonly string[] | null;
+  /** Unix ms; null: never. */
+  expiresAt: number | null;
 }
 
 export interface Principal {

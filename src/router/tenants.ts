@@ -15,6 +15,8 @@ export interface TenantTable {
   all(): Iterable<TenantEntry>;
   /** The slug that a Host header stands for: a custom domain, or `<tenant>.<domain>`, of which nobody may know. */
   byHost(host: string): string | null;
+  /** The slug of the only tenant whose tokens have this `iss`; null where there is none, or more than one. */
+  byIssuer(issuer: string): string | null;
   set(tenant: TenantWithSecrets): void;
   remove(slug: string): void;
   keepOnly(slugs: ReadonlySet<string>): void;
@@ -35,6 +37,7 @@ export function createTenantTable(
   const entries = new Map<string, Entry>();
   const domains = new Map<string, string>();
   const hosts = new Map<string, string | null>();
+  const issuers = new Map<string, Set<string>>();
 
   function remove(slug: string) {
     const entry = entries.get(slug);
@@ -43,6 +46,11 @@ export function createTenantTable(
     entries.delete(slug);
     hosts.clear();
     for (const name of entry.tenant.domains) if (domains.get(name) === slug) domains.delete(name);
+    const { issuer } = entry.tenant.jwt;
+    const slugs = issuer === undefined ? undefined : issuers.get(issuer);
+    if (issuer === undefined || slugs === undefined) return;
+    slugs.delete(slug);
+    if (slugs.size === 0) issuers.delete(issuer);
   }
 
   function lookUp(host: string): string | null {
@@ -63,11 +71,19 @@ export function createTenantTable(
       hosts.set(host, slug);
       return slug;
     },
+    byIssuer(issuer) {
+      const slugs = issuers.get(issuer);
+      if (slugs?.size !== 1) return null;
+      const [slug = null] = slugs;
+      return slug;
+    },
     set(tenant) {
       remove(tenant.slug);
       entries.set(tenant.slug, { tenant, current: true, limits: limitsOf(tenant) });
       hosts.clear();
       for (const name of tenant.domains) domains.set(name, tenant.slug);
+      const { issuer } = tenant.jwt;
+      if (issuer !== undefined) issuers.set(issuer, (issuers.get(issuer) ?? new Set()).add(tenant.slug));
     },
     remove,
     keepOnly(slugs) {

@@ -1,6 +1,7 @@
 /** The changes to functions: each one a transaction that takes the name and the routes or fails with CONFLICT. */
 import { type ErrorDetail, HearthError } from '../errors.js';
 import { noteAction } from './audit.js';
+import { authorOf } from './author.js';
 import type { Queries, Sql } from './connection.js';
 import { violatedUnique } from './database_errors.js';
 import { deflateBundle, insertBundle } from './function_bundles.js';
@@ -125,10 +126,6 @@ export function removeFunction(sql: Sql, tenant: string, name: string, actor: Ac
 }
 
 /** What `created_by` says; null for the platform itself. */
-function authorOf(actor: Actor): string | null {
-  return actor.kind === 'system' ? null : (actor.id ?? actor.kind);
-}
-
 async function lockFunction(sql: Queries, tenant: string, name: string): Promise<FunctionMeta | null> {
   const [meta] = await sql<FunctionMeta[]>`
     select ${metaColumns(sql)} from functions

@@ -1,10 +1,12 @@
 /** The store: everything that Hearth keeps in PostgreSQL, behind functions that say what they do. */
 
 import { createSealer } from '../sealing.js';
+import { type ApiKeys, createApiKeys } from './api_keys.js';
 import { type Audit, createAudit } from './audit.js';
 import { type Connection, connect, type PoolOptions, type Sql } from './connection.js';
 import { createExecutions, type Executions } from './executions.js';
 import { createFunctions, type Functions } from './functions.js';
+import { createJwtSecrets, type JwtSecrets } from './jwt_secrets.js';
 import { createNotifications, type Notifications } from './notifications.js';
 import { createQuotaUse, type QuotaUse } from './quotas.js';
 import { createTenants, type Tenants } from './tenants.js';
@@ -15,6 +17,8 @@ export interface Store {
   executions: Executions;
   notifications: Notifications;
   tenants: Tenants;
+  jwtSecrets: JwtSecrets;
+  apiKeys: ApiKeys;
   audit: Audit;
   usage: Usage;
   quotaUse: QuotaUse;
@@ -44,6 +48,8 @@ export async function openStore(connection: Connection, options: StoreOptions): 
     executions: createExecutions(sql),
     notifications: createNotifications(connection, options.name ?? 'hearth'),
     tenants: createTenants(sql, sealer),
+    jwtSecrets: createJwtSecrets(sql, sealer),
+    apiKeys: createApiKeys(sql),
     audit: createAudit(sql),
     usage: createUsage(sql),
     quotaUse: createQuotaUse(sql),

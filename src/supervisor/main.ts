@@ -50,6 +50,8 @@ export interface SupervisorOptions {
   /** The node's address as functions reach it. */
   url: string;
   region: string;
+  /** The default tenant's tokens are signed with another secret from now on. */
+  onDefaultSecret(secret: string): Promise<void>;
   onError(error: unknown): void;
 }
 
@@ -217,13 +219,24 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     liveLogs.onLog(fn.id, null, [[Date.now(), 'error', `A process of this function ended: ${reason}.`]]);
   }
 
-  function renewTokens() {
+  /** @param tenant only of its functions, whose keys are signed anew; null: of all. */
+  function renewTokens(tenant: string | null) {
     for (const process of processes.values()) {
       const fn = fleet.instanceOf(process.id)?.fn;
-      if (fn === undefined) continue;
+      if (fn === undefined || (tenant !== null && fn.tenant !== tenant)) continue;
       const token = tokenOf(fn);
-      process.setEnv({ HEARTH_TOKEN: token, FLUXBASE_TOKEN: token });
+      process.setEnv({
+        HEARTH_TOKEN: token,
+        FLUXBASE_TOKEN: token,
+        ...(tenant === null ? {} : { SUPABASE_ANON_KEY: anonKeyOf(tenant) }),
+      });
     }
+  }
+
+  async function onSecret({ slug, jwt_secrets }: TenantWithSecrets) {
+    renewTokens(slug);
+    const secret = jwt_secrets[0]?.secret;
+    if (slug === 'default' && secret !== undefined) await options.onDefaultSecret(secret).catch(onError);
   }
 
   const cpuLimits = createCpuLimits();
@@ -280,6 +293,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   });
 
   async function applyTenants(change: TenantChange) {
+    const resigned = change.changed.filter(({ slug, jwt_secrets }) => {
+      const known = tenants.get(slug);
+      return known !== undefined && known.jwt_secrets[0]?.secret !== jwt_secrets[0]?.secret;
+    });
     for (const tenant of change.changed) tenants.set(tenant.slug, tenant);
     for (const slug of change.removed) tenants.delete(slug);
     served.applyTenants(change);
@@ -287,6 +304,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     for (const slug of change.removed) quotas.tenantRemoved(slug);
     // What there is at the start each router is told when it is up.
     if (sync !== null) await routers.askAll('tenants', change, 1_000);
+    for (const tenant of resigned) await onSecret(tenant);
   }
 
   async function applyFunctions(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }) {
@@ -436,7 +454,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       join.tick(Date.now());
     }, TICK_MS),
     setInterval(quotas.tick, QUOTA_TICK_MS),
-    setInterval(renewTokens, (TOKEN_LIFE_S / 2) * 1000),
+    setInterval(() => renewTokens(null), (TOKEN_LIFE_S / 2) * 1000),
     setInterval(() => void checkDatabase(), DATABASE_CHECK_MS),
   ];
 

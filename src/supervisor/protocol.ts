@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.js';
 import type { ProcessSockets } from '../pool/process.js';
 import type { Connection } from '../store/connection.js';
 import type { TenantWithSecrets } from '../store/tenants.js';
-import type { Execution, FunctionMeta, PreparedCode } from '../store/types.js';
+import type { Execution, FunctionMeta, JwtSettings, PreparedCode } from '../store/types.js';
 import type { Delta } from '../telemetry/delta.js';
 import type { ReplyMessage, RequestMessage } from './rpc.js';
 
@@ -160,6 +160,10 @@ export interface RouterConfig {
   port: number;
   connection: Connection;
   adminKey: string;
+  /** Who else signs the default tenant's tokens, as the environment says: goes before what is stored. */
+  defaultJwt: JwtSettings;
+  /** Whether the environment says what they are signed with. */
+  defaultSecretIsSet: boolean;
   /** What stored secrets are sealed with: the first seals, all open. */
   secretKeys: string[];
   /** Proxies whose X-Forwarded-For counts: addresses and ranges. */

@@ -28,6 +28,10 @@ export interface ApiOptions {
   tenantChanged(slug: string): Promise<void>;
   /** Resolves when no process of a tenant that is no longer served lives on this node, or they had their time. */
   tenantDrained(slug: string): Promise<void>;
+  /** A key is gone: its SHA-256, hex. Other routers hear of it from the database. */
+  keyChanged(hash: string): void;
+  /** Whether HEARTH_JWT_SECRET says what the default tenant's tokens are signed with. */
+  defaultSecretIsSet: boolean;
   /** Writes what is buffered, so that a caller sees what it has just done. */
   flushExecutions(): Promise<void>;
   /** Calls back for each line from now on; the returned function ends it. */

@@ -60,6 +60,8 @@ beforeEach(async () => {
       maxCodeBytes: MAX_CODE,
     }),
     changed: async (id) => void changes.push(id),
+    keyChanged: () => {},
+    defaultSecretIsSet: false,
     tenantChanged: async () => {},
     tenantDrained: async () => {},
     domain: null,

@@ -8,12 +8,14 @@ import { addAuditRoutes } from './audit.js';
 import { type Api, type ApiEnv, type ApiOptions, requireScope } from './context.js';
 import { addExecutionRoutes } from './executions.js';
 import { addFunctionRoutes, MANAGING } from './functions.js';
+import { addKeyRoutes } from './keys.js';
 import { addLogRoutes } from './logs.js';
 import { addOpenApi } from './openapi.js';
 import { reloadFromFiles } from './reload.js';
 import { addRoute } from './routes.js';
 import { ReloadAnswer } from './schemas.js';
 import { addTenantRoutes } from './tenants.js';
+import { addTokenRoutes } from './tokens.js';
 import { addUsageRoutes } from './usage.js';
 
 export type { ApiEnv, ApiOptions, LogLine } from './context.js';
@@ -28,6 +30,8 @@ export function createApi(options: ApiOptions): Api {
   addTenantRoutes(api, options);
   addUsageRoutes(api, options);
   addAuditRoutes(api, options);
+  addKeyRoutes(api, options);
+  addTokenRoutes(api, options);
   addRoute(
     api,
     {
