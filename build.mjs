@@ -1,6 +1,6 @@
 // Builds dist/: the Node program and the Deno runner with esbuild, after the TypeScript compiler's check, and the console's files.
 import { spawnSync } from 'node:child_process';
-import { cpSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,7 +34,7 @@ const withoutLocales = {
 // that stacks can be read. What a file finds beside itself, such as the console, it looks for one folder up: all but
 // the entries lie in chunks/.
 await build({
-  entryPoints: [join(root, 'src/main.ts'), join(root, 'src/pool/deno_binary.ts')],
+  entryPoints: ['main.ts', 'cli.ts', 'pool/deno_binary.ts'].map((file) => join(root, 'src', file)),
   outdir: join(root, 'dist'),
   outbase: join(root, 'src'),
   chunkNames: 'chunks/[name]-[hash]',
@@ -54,6 +54,8 @@ await build({
   plugins: [withoutLocales],
   logLevel: 'warning',
 });
+
+chmodSync(join(root, 'dist/cli.js'), 0o755);
 
 await build({
   entryPoints: [join(root, 'src/pool/runner/main.ts')],
