@@ -3,6 +3,7 @@
  * one fetch; no fetch delays who does not need its keys.
  */
 import {
+  createLocalJWKSet,
   createRemoteJWKSet,
   customFetch,
   errors,
@@ -126,13 +127,13 @@ async function fetchBounded(
     chunks.push(chunk);
   }
   const text = Buffer.concat(chunks).toString();
-  const { keys } = JSON.parse(text) as { keys?: unknown };
-  if (!Array.isArray(keys)) throw new Error('it answered no key set');
+  createLocalJWKSet(JSON.parse(text)); // throws for what is no key set
   return new Response(text);
 }
 
 function reasonOf(error: unknown): string {
   if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS} ms`;
   if (error instanceof SyntaxError) return 'it answered no JSON';
+  if (error instanceof errors.JWKSInvalid) return 'it answered no key set';
   return messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error);
 }

@@ -1,6 +1,6 @@
 /** What the routes for tenants take and answer. */
 import { z } from '@hono/zod-openapi';
-import { isLoopback } from '../../config.js';
+import { isJwksUrl } from '../../config.js';
 import type { Tenant } from '../../store/types.js';
 
 /** The biggest whole number that JSON carries exactly. */
@@ -153,14 +153,6 @@ export function toTenant(tenant: Tenant): z.output<typeof TenantRecord> {
     created_at: tenant.created_at.toISOString(),
     updated_at: tenant.updated_at.toISOString(),
   };
-}
-
-function isJwksUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  if (url.username !== '' || url.password !== '') return false;
-  if (url.protocol === 'https:') return true;
-  return url.protocol === 'http:' && isLoopback(url.hostname.replace(/^\[|\]$/g, ''));
 }
 
 /** U+0000 cannot be stored, and the others cannot be seen. */
