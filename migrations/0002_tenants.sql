@@ -132,7 +132,7 @@ create table secrets (
   sealed text not null,
   -- The key that it was sealed with, as the first part of `sealed` names it.
   key_id text not null,
-  -- SHA-256 of the value, hex: tells whether it is the one that one thinks.
+  -- Keyed (src/sealing.ts), hex: tells whether two values of the tenant are the same, and lets nobody guess at them.
   digest text not null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),

@@ -1,5 +1,5 @@
 /** Secrets at rest: sealed with AES-256-GCM (NIST SP 800-38D) under a key that has an id, so that keys can be replaced. */
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
 export interface Sealer {
   /** The id of the key that seals now. */
@@ -12,6 +12,13 @@ export interface Sealer {
   seal(value: string, place: string): string;
   /** @throws SealError when the key is not known here, the place is another one, or the text was changed. */
   open(sealed: string, place: string): string;
+  /**
+   * Tells whether two values of one tenant are the same, 64 hex digits: HMAC-SHA256 (RFC 2104) under a key of its own, so
+   * that nobody without the secret key can try out values that are short or from a list.
+   */
+  digest(value: string, tenant: string): string;
+  /** Whether what was sealed with the key of that id can be opened. */
+  knows(keyId: string): boolean;
 }
 
 export class SealError extends Error {
@@ -23,10 +30,11 @@ const TAG_BYTES = 16;
 
 /** @param keys at least one text of 16 characters or more: the first seals, all open. */
 export function createSealer(keys: readonly string[]): Sealer {
-  const known = new Map(keys.map((text) => [keyIdOf(text), deriveKey(text)]));
+  const known = new Map(keys.map((text) => [keyIdOf(text), deriveKey(text, 'secrets at rest')]));
   const current = keys[0];
   if (current === undefined) throw new Error('a sealer needs a key');
   const keyId = keyIdOf(current);
+  const digestKey = deriveKey(current, 'digests of secrets');
 
   return {
     keyId,
@@ -55,6 +63,9 @@ export function createSealer(keys: readonly string[]): Sealer {
         throw new SealError('a sealed secret was changed, or belongs somewhere else');
       }
     },
+    // No slug has a NUL in it.
+    digest: (value, tenant) => createHmac('sha256', digestKey).update(`${tenant}\0${value}`).digest('hex'),
+    knows: (keyId) => known.has(keyId),
   };
 }
 
@@ -64,6 +75,6 @@ function keyIdOf(text: string): string {
 }
 
 /** HKDF (RFC 5869): keys of any length, good or from a person, become 256 bits. */
-function deriveKey(text: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', text, 'hearth', 'secrets at rest', 32));
+function deriveKey(text: string, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', text, 'hearth', purpose, 32));
 }

@@ -113,13 +113,14 @@ export async function updateFunction(
   }
 }
 
-/** Marks it as deleted and frees its name and routes. @returns its id; null when there is no such function. */
+/** Marks it as deleted, frees its name and routes, and removes its secrets. @returns its id; null when there is no such function. */
 export function removeFunction(sql: Sql, tenant: string, name: string, actor: Actor): Promise<string | null> {
   return sql.asTenant(tenant, async (sql) => {
     const current = await lockFunction(sql, tenant, name);
     if (current === null) return null;
     await sql`update functions set deleted_at = now() where id = ${current.id}`;
     await freeRoutes(sql, current.id);
+    await sql`delete from secrets where function_id = ${current.id}`;
     await noteAction(sql, actor, { tenant, action: 'function.delete', subject: name });
     return current.id;
   });

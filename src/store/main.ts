@@ -9,6 +9,8 @@ import { createFunctions, type Functions } from './functions.js';
 import { createJwtSecrets, type JwtSecrets } from './jwt_secrets.js';
 import { createNotifications, type Notifications } from './notifications.js';
 import { createQuotaUse, type QuotaUse } from './quotas.js';
+import { createResealing, type Resealing } from './resealing.js';
+import { createSecrets, type Secrets } from './secrets.js';
 import { createTenants, type Tenants } from './tenants.js';
 import { createUsage, type Usage } from './usage.js';
 
@@ -22,6 +24,8 @@ export interface Store {
   audit: Audit;
   usage: Usage;
   quotaUse: QuotaUse;
+  secrets: Secrets;
+  resealing: Resealing;
   /** For createExecutionWriter(). */
   sql: Sql;
   /** @throws when the database does not answer. */
@@ -53,6 +57,8 @@ export async function openStore(connection: Connection, options: StoreOptions): 
     audit: createAudit(sql),
     usage: createUsage(sql),
     quotaUse: createQuotaUse(sql),
+    secrets: createSecrets(sql, sealer),
+    resealing: createResealing(sql, sealer),
     sql,
     async ping() {
       await sql`select 1`;
