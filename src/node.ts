@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, readConfig } from './config.js';
 import { messageOf, StartError } from './errors.js';
 import { createCodeCache } from './pool/code_cache.js';
+import { dumpNoCore } from './pool/core_dumps.js';
 import { findDeno } from './pool/deno_binary.js';
 import { deniedAddresses, type Endpoint, platformHost } from './pool/egress.js';
 import { gatherEgressFacts } from './pool/egress_facts.js';
@@ -17,7 +18,7 @@ import { chooseSandbox } from './pool/sandbox_choice.js';
 import { createStartOutput } from './start_output.js';
 import { type Connection, endpointsOf } from './store/connection.js';
 import { startEmbedded } from './store/embedded.js';
-import { openStore } from './store/main.js';
+import { openStore, type Store } from './store/main.js';
 import { migrate } from './store/migrate.js';
 import {
   credentialsPath,
@@ -58,6 +59,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
   async function start(): Promise<void> {
     const began = performance.now();
     const config = readConfig(env);
+    dumpNoCore(findTools(config.path).prlimit);
     const output = createStartOutput(process.stdout, process.cwd());
     const version = await packageVersion(dist);
     const denoPath = findDeno();
@@ -105,6 +107,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       secretKeys,
     });
     releasers.push(store.stop);
+    await checkSecretKey(store);
     const sandbox = await sandboxing;
     const singleTenant =
       sandbox.kind === 'permissions' && !config.tenantsWithoutSandbox
@@ -259,6 +262,17 @@ function warn(problem: unknown): void {
   const cause =
     problem instanceof Error && problem.cause instanceof Error ? `: ${problem.cause.message}` : '';
   process.stderr.write(`hearth: ${typeof problem === 'string' ? problem : messageOf(problem)}${cause}\n`);
+}
+
+/** @throws StartError when it is not the key, nor the previous one is, that what is stored was sealed with. */
+async function checkSecretKey({ resealing }: Store): Promise<void> {
+  const [first, ...others] = await resealing.unknown();
+  if (first === undefined) return;
+  const rows = others.reduce((sum, { rows }) => sum + rows, first.rows);
+  throw new StartError(
+    `HEARTH_SECRET_KEY does not open ${rows} of the stored secrets, which were sealed with another key: ` +
+      'set that one again, or as HEARTH_SECRET_KEY_PREVIOUS, or put the file secret.key back into the data directory',
+  );
 }
 
 async function sandboxFor(

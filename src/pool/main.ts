@@ -23,10 +23,11 @@ export interface PoolOptions {
   onError(error: unknown): void;
 }
 
-export interface ClaimRequest extends Omit<Specification, 'v8' | 'code'> {
+export interface ClaimRequest extends Omit<Specification, 'v8' | 'code' | 'env'> {
   memoryMb: number;
   /** The prepared module and V8's code cache of it. */
   code: Promise<{ code: Buffer; v8: Buffer | null }>;
+  env: Promise<Record<string, string>>;
 }
 
 export interface Claimed {
@@ -86,12 +87,14 @@ export function createPool(options: PoolOptions): Pool {
   return {
     async claim(request, events) {
       const kind = { memoryMb: memoryClass(request.memoryMb), net: request.permissions.net };
+      const parts = Promise.all([request.code, request.env]);
+      parts.catch(() => {}); // reported where it is awaited, which may be later
       const start = performance.now();
       const process = await blanks.take(kind);
       const blankMs = performance.now() - start;
       try {
-        const { code, v8 } = await request.code;
-        const took = await process.specialise({ ...request, code, v8 }, events);
+        const [{ code, v8 }, env] = await parts;
+        const took = await process.specialise({ ...request, code, v8, env }, events);
         return { process, took: { ...took, blankMs } };
       } catch (error) {
         process.kill('failed');

@@ -342,5 +342,8 @@ function readPid(child: ChildProcess, found: (pid: number) => void) {
 }
 
 function lastLine(ending: Ending): string {
-  return ending.stderr.trim().split('\n').at(-1) || `exit ${ending.code ?? ending.signal}`;
+  const lines = ending.stderr.trim().split('\n');
+  // Where it was cut, the first line is the rest of one.
+  if (ending.stderr.length >= STDERR_TAIL) lines.shift();
+  return lines.at(-1) || `exit ${ending.code ?? ending.signal}`;
 }

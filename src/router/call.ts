@@ -94,6 +94,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   /** Bytes of the answer's body so far. */
   private bytes = 0;
   private version: number;
+  /** The process whose secrets may be in what it told. */
+  private secretsOf: number | null = null;
   private stopAsking: (() => void) | null = null;
 
   constructor(
@@ -160,7 +162,9 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     this.waiting = 0;
     this.slot = slot;
     this.cold ||= slot.cold;
-    this.version = slot.lease.address.version;
+    const { address } = slot.lease;
+    this.version = address.version;
+    this.secretsOf = address.secrets ? address.process : null;
     if (this.over) return this.leave(true);
     // Waiting for capacity does not count as the function's own time.
     this.deadline = this.context.now() + this.request.fn.timeout_seconds * 1000;
@@ -470,5 +474,11 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     });
     if (done) this.context.notes.done(execution);
     else this.context.notes.toJoin(execution);
+    const { notes } = this.context;
+    const complete = this.kind === 'd';
+    const { secretsOf } = this;
+    const tellsNothing = execution.result === null && execution.error_message === null;
+    if (complete && (secretsOf === null || tellsNothing)) notes.done(execution);
+    else notes.handOver({ execution, secretsOf, complete });
   }
 }

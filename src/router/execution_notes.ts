@@ -1,12 +1,12 @@
 /** What becomes of an execution once its call is over: written here in batches, or joined by the supervisor. */
 import type { Execution } from '../store/types.js';
-import type { ToSupervisor } from '../supervisor/protocol.js';
+import type { ExecutionRow, ToSupervisor } from '../supervisor/protocol.js';
 
 export interface ExecutionNotes {
   /** Complete: nothing more is known about it anywhere. */
   done(execution: Execution): void;
-  /** Its logs, or its last lines, are with the supervisor, which writes it. */
-  toJoin(execution: Execution): void;
+  /** The supervisor writes it: it has its logs or its last lines, or the secrets that are to be taken out of it. */
+  handOver(row: ExecutionRow): void;
   /** Resolves when all that was noted is written or handed over. */
   flush(): Promise<void>;
   stop(): Promise<void>;
@@ -24,10 +24,10 @@ const BATCH_MS = 20;
 const MAX_BATCH = 500;
 
 export function createExecutionNotes(writer: Writer, send: (message: ToSupervisor) => void): ExecutionNotes {
-  let batch: Execution[] = [];
+  let batch: ExecutionRow[] = [];
   let timer: NodeJS.Timeout | null = null;
 
-  function handOver() {
+  function sendBatch() {
     if (timer !== null) clearTimeout(timer);
     timer = null;
     if (batch.length === 0) return;
@@ -37,17 +37,17 @@ export function createExecutionNotes(writer: Writer, send: (message: ToSuperviso
 
   return {
     done: (execution) => writer.add(execution),
-    toJoin(execution) {
-      batch.push(execution);
-      if (batch.length >= MAX_BATCH) handOver();
-      else timer ??= setTimeout(handOver, BATCH_MS);
+    handOver(row) {
+      batch.push(row);
+      if (batch.length >= MAX_BATCH) sendBatch();
+      else timer ??= setTimeout(sendBatch, BATCH_MS);
     },
     async flush() {
-      handOver();
+      sendBatch();
       await writer.flush();
     },
     async stop() {
-      handOver();
+      sendBatch();
       await writer.stop();
     },
   };

@@ -38,6 +38,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
   let attempts = 0;
   let over = false;
   let slot: Slot | null = null;
+  let secretsOf: number | null = null;
   let cold = false;
   let cpuMs: number | null = null;
   let statusCode: number | null = null;
@@ -76,12 +77,14 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     cancel = () => {};
     if (socket.destroyed) return context.leases.free(granted, true);
     slot = granted;
+    const { address } = granted.lease;
+    secretsOf = address.secrets ? address.process : null;
     cold ||= granted.cold;
     context.running.add(running);
     clearTimeout(timer);
     timer = setTimeout(overdue, fn.timeout_seconds * 1000);
     const upstream = httpRequest({
-      socketPath: granted.lease.address.sockets.http,
+      socketPath: address.sockets.http,
       path: request.url,
       headers: handshake(request),
       agent: false,
@@ -224,6 +227,20 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
         errorStack: stack,
       }),
     );
+    request.series.finished(status, cold, duration / 1000);
+    const execution = executionOf(request, {
+      version,
+      status,
+      statusCode,
+      startedAt,
+      duration,
+      cpuMs,
+      cold,
+      result: null,
+      errorMessage: message,
+      errorStack: stack,
+    });
+    context.notes.handOver({ execution, secretsOf, complete: false });
   }
 
   /** The runner's own word about the answer: its kind, and the CPU time of the call. */

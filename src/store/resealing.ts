@@ -7,8 +7,8 @@ import { placeOfSecret } from './secrets.js';
 export interface Resealing {
   /** Rows that were sealed with keys that are not known here, by the keys' ids. Empty when all can be opened. */
   unknown(): Promise<{ keyId: string; rows: number }[]>;
-  /** Seals with the current key what another known key has sealed, some rows at a time. */
-  run(): Promise<Resealed>;
+  /** Seals with the current key what another known key has sealed, some rows at a time, until `stopped` says so. */
+  run(stopped: () => boolean): Promise<Resealed>;
 }
 
 /** Counted in rows. */
@@ -61,8 +61,9 @@ export function createResealing(sql: Sql, sealer: Sealer): Resealing {
   async function resealAll(
     rowsAfter: (sql: Queries, id: string) => Promise<Row[]>,
     done: Resealed,
+    stopped: () => boolean,
   ): Promise<void> {
-    for (let last: string | undefined = FIRST; last !== undefined; ) {
+    for (let last: string | undefined = FIRST; last !== undefined && !stopped(); ) {
       const after: string = last;
       last = await sql.transaction(async (sql) => {
         const rows = await rowsAfter(sql, after);
@@ -97,10 +98,10 @@ export function createResealing(sql: Sql, sealer: Sealer): Resealing {
         ) as sealed_rows (key_id) group by key_id order by key_id`;
       return [...rows].filter(({ keyId }) => !sealer.knows(keyId));
     },
-    async run() {
+    async run(stopped) {
       const done = { resealed: 0, failed: 0 };
-      await resealAll(secretsAfter, done);
-      await resealAll(jwtSecretsAfter, done);
+      await resealAll(secretsAfter, done, stopped);
+      await resealAll(jwtSecretsAfter, done, stopped);
       return done;
     },
   };

@@ -1,10 +1,16 @@
 /** Starts an instance: its code from the cache, a process from the pool, and what came of it told to the fleet. */
+
+import { HearthError } from '../errors.js';
 import type { CodeCache } from '../pool/code_cache.js';
 import type { Claimed, Pool } from '../pool/main.js';
 import { LoadFailure, type ProcessEvents } from '../pool/process.js';
+import { isDatabaseAway } from '../store/database_errors.js';
 import type { FunctionMeta } from '../store/types.js';
 import type { Fleet, Instance } from './fleet.js';
 import type { Denial } from './protocol.js';
+import { redactLines, redactThrown } from './redaction.js';
+import type { Redact } from './redactor.js';
+import type { ProcessSecrets } from './secrets.js';
 import { permissionsOf } from './specification.js';
 
 export interface ClaimsOptions {
@@ -12,9 +18,13 @@ export interface ClaimsOptions {
   code: CodeCache;
   fleet: Fleet;
   loadBundle(hash: string): Promise<string | null>;
+  /** What the platform puts into it: wins over secrets. */
   environment(fn: FunctionMeta): Record<string, string>;
+  /** @throws HearthError UNAVAILABLE */
+  secrets(fn: FunctionMeta): Promise<ProcessSecrets>;
   events(fn: FunctionMeta): Omit<ProcessEvents, 'onCodeCache'>;
-  onClaimed(fn: FunctionMeta, claimed: Claimed, tookMs: number): void;
+  /** `redact`: takes the secrets out that the process has; null where it has none. */
+  onClaimed(fn: FunctionMeta, claimed: Claimed, tookMs: number, redact: Redact | null): void;
   onError(error: unknown): void;
 }
 
@@ -24,6 +34,14 @@ export function createClaims(options: ClaimsOptions): { start(instance: Instance
   async function start(instance: Instance) {
     const { fn } = instance;
     const began = performance.now();
+    const events = options.events(fn);
+    /** Known before the process has them. */
+    let redact: Redact | null = null;
+    async function environment(): Promise<Record<string, string>> {
+      const secrets = await options.secrets(fn);
+      redact = secrets.redact;
+      return { ...secrets.env, ...options.environment(fn) };
+    }
     try {
       const claimed = await pool.claim(
         {
@@ -31,35 +49,40 @@ export function createClaims(options: ClaimsOptions): { start(instance: Instance
           function: fn.name,
           memoryMb: fn.memory_limit_mb,
           code: code.get(fn.hash, () => options.loadBundle(fn.hash)),
-          env: options.environment(fn),
+          env: environment(),
           permissions: permissionsOf(fn),
           loadTimeoutMs: fn.timeout_seconds * 1000,
         },
         {
-          ...options.events(fn),
+          onLog: (id, lines) => events.onLog(id, redactLines(redact, lines)),
+          onEnd: events.onEnd,
           onCodeCache: (bytes) => void code.putV8(fn.hash, bytes).catch(options.onError),
         },
       );
       const { process } = claimed;
-      options.onClaimed(fn, claimed, performance.now() - began);
+      options.onClaimed(fn, claimed, performance.now() - began, redact);
       const { id, sockets, token } = process;
-      fleet.started(instance, { process: id, sockets, token, functionId: fn.id, version: fn.version });
+      const { id: functionId, version } = fn;
+      fleet.started(instance, { process: id, sockets, token, functionId, version, secrets: redact !== null });
     } catch (error) {
-      fleet.failed(instance, explain(fn, error));
-      if (!(error instanceof LoadFailure)) options.onError(error);
+      fleet.failed(instance, explain(fn, error, redact));
+      // The health check reports an absent database.
+      const reported = error instanceof HearthError && isDatabaseAway(error.cause);
+      if (!(error instanceof LoadFailure) && !reported) options.onError(error);
     }
   }
 
   return { start: (instance) => void start(instance) };
 }
 
-function explain(fn: FunctionMeta, error: unknown): Denial {
+function explain(fn: FunctionMeta, error: unknown, redact: Redact | null): Denial {
   if (error instanceof LoadFailure) {
+    const thrown = redactThrown(redact, error.thrown);
     if (error.timedOut) {
       return {
         code: 'FUNCTION_TIMEOUT',
         message: `The function ${fn.name} did not finish loading within ${fn.timeout_seconds} s.`,
-        thrown: error.thrown,
+        thrown,
       };
     }
     const message =
@@ -74,7 +97,11 @@ function explain(fn: FunctionMeta, error: unknown): Denial {
         : error.ending !== null
           ? 'FUNCTION_CRASHED'
           : 'FUNCTION_ERROR';
-    return { code, message, thrown: error.thrown };
+    return { code, message, thrown };
+  }
+  if (error instanceof HearthError) {
+    const { code, message, retryAfter } = error;
+    return { code, message, ...(retryAfter === undefined ? {} : { retryAfter }) };
   }
   return {
     code: 'UNAVAILABLE',

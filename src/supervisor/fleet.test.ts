@@ -56,6 +56,7 @@ function setUp(meta = fn(), options: { maxInstances?: number } = {}) {
         token: '',
         functionId: id,
         version,
+        secrets: false,
       });
       return process;
     },

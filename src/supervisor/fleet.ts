@@ -108,6 +108,15 @@ export function createFleet(options: FleetOptions) {
     serve(state);
   }
 
+  /** A secret of the whole tenant was changed: what has the older ones drains. */
+  function renewSecrets(tenant: string) {
+    for (const state of functions.values()) {
+      if (state.fn.tenant !== tenant || !state.fn.allow_env) continue;
+      for (const instance of [...state.instances]) retire(instance, 'superseded');
+      serve(state);
+    }
+  }
+
   function removeFunction(id: string) {
     const state = functions.get(id);
     if (state === undefined) return;
@@ -457,6 +466,7 @@ export function createFleet(options: FleetOptions) {
 
   return {
     setFunction,
+    renewSecrets,
     removeFunction,
     stopTenant,
     acquire,

@@ -24,6 +24,17 @@ import { createProcessUsage } from './process_usage.js';
 import type { PrepareSource, RouterConfig, SupervisorMethods, ToSupervisor } from './protocol.js';
 import type { Routers } from './routers.js';
 import { createServed } from './served.js';
+import type {
+  ExecutionRow,
+  PrepareSource,
+  RouterConfig,
+  SupervisorMethods,
+  ToSupervisor,
+} from './protocol.js';
+import { createRedaction } from './redaction.js';
+import { startResealing } from './resealing.js';
+import type { Routers } from './routers.js';
+import { createNodeSecrets } from './secrets.js';
 import { environmentOf } from './specification.js';
 import { type Sync, startSync } from './sync.js';
 import type { TenantChange } from './tenant_sync.js';
@@ -108,6 +119,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     now: Date.now,
   });
 
+  const secrets = createNodeSecrets({ values: store.secrets.values });
+  const redaction = createRedaction(Date.now);
+
   const pool = createPool({
     runDir: options.runDir,
     sandbox: options.sandbox,
@@ -170,6 +184,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         anonKey: anonKeyOf(fn.tenant),
         token: tokenOf(fn),
       }),
+    secrets: (fn) => secrets.of(fn, tenants.get(fn.tenant)?.secrets_revision ?? 1),
     events: (fn) => ({
       onLog: (id, lines: LogLine[]) => {
         if (id !== null && !fn.disable_execution_logs) join.onLog(fn.id, id, lines);
@@ -177,7 +192,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       },
       onEnd: (id, cpuUs) => join.onEnd(fn.id, id, cpuUs),
     }),
-    onClaimed(fn, claimed, tookMs) {
+    onClaimed(fn, claimed, tookMs, redact) {
+      if (redact !== null) redaction.given(claimed.process.id, redact);
       processes.set(claimed.process.id, claimed.process);
       processUsage.claimed(claimed.process.id, fn);
       void claimed.process.ended.then(() => {
@@ -185,6 +201,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         processes.delete(claimed.process.id);
         cpuLimits.forget(claimed.process.id);
         quotas.processEnded(claimed.process.id);
+        redaction.ended(claimed.process.id);
       });
       void watch.cpuOf(claimed.process).then((cpuMs) => {
         if (cpuMs !== null && processes.has(claimed.process.id))
@@ -297,11 +314,21 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const known = tenants.get(slug);
       return known !== undefined && known.jwt_secrets[0]?.secret !== jwt_secrets[0]?.secret;
     });
+    const renewed = change.changed
+      .filter(
+        ({ slug, secrets_revision }) =>
+          (tenants.get(slug)?.secrets_revision ?? secrets_revision) !== secrets_revision,
+      )
+      .map(({ slug }) => slug);
     for (const tenant of change.changed) tenants.set(tenant.slug, tenant);
     for (const slug of change.removed) tenants.delete(slug);
     served.applyTenants(change);
     for (const { slug } of change.changed) quotas.tenantChanged(slug);
-    for (const slug of change.removed) quotas.tenantRemoved(slug);
+    for (const slug of renewed) fleet.renewSecrets(slug);
+    for (const slug of change.removed) {
+      quotas.tenantRemoved(slug);
+      secrets.forgetTenant(slug);
+    }
     // What there is at the start each router is told when it is up.
     if (sync !== null) await routers.askAll('tenants', change, 1_000);
     for (const tenant of resigned) await onSecret(tenant);
@@ -310,6 +337,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   async function applyFunctions(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }) {
     for (const meta of change.changed) served.setFunction(meta);
     for (const id of change.removed) fleet.removeFunction(id);
+    for (const meta of change.changed) fleet.setFunction(meta);
+    for (const id of change.removed) {
+      fleet.removeFunction(id);
+      secrets.forgetFunction(id);
+    }
     if (change.complete) {
       const ids = new Set(change.changed.map((meta) => meta.id));
       for (const { fn } of [...fleet.functions()]) if (!ids.has(fn.id)) fleet.removeFunction(fn.id);
@@ -354,6 +386,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
   }
 
+  function take(row: ExecutionRow) {
+    const execution = redaction.of(row);
+    if (row.complete) writer.add(execution);
+    else join.onRecord(execution, true);
+  }
+
   function onMessage(router: number, message: Exclude<ToSupervisor, { t: 'request' | 'reply' | 'hello' }>) {
     switch (message.t) {
       case 'acquire':
@@ -379,7 +417,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         fleet.retireProcess(message.process, 'unreachable');
         break;
       case 'executions':
-        for (const execution of message.rows) join.onRecord(execution, true);
+        for (const row of message.rows) take(row);
         break;
       case 'metrics':
         metrics.absorb(router, message.deltas);
@@ -394,6 +432,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   const upkeep = startUpkeep(store, onError);
+  const resealing = startResealing(store.resealing, onError);
   const synced = Promise.all([upkeep, options.mayServe]).then(async () => {
     sync = await startSync({
       store,
@@ -432,6 +471,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     await synced;
     await listening;
   } catch (error) {
+    await resealing.stop();
     // Its processes write to their folders, which are removed next.
     await pool.stop();
     throw error;
@@ -452,6 +492,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     setInterval(() => {
       fleet.tick();
       join.tick(Date.now());
+      redaction.tick();
     }, TICK_MS),
     setInterval(quotas.tick, QUOTA_TICK_MS),
     setInterval(() => renewTokens(null), (TOKEN_LIFE_S / 2) * 1000),
@@ -486,6 +527,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       watch.stop();
       (await upkeep).stop();
       await quotas.stop();
+      await resealing.stop();
       await pool.stop();
       await join.flush().catch(onError);
       await sync?.stop();

@@ -26,6 +26,8 @@ export interface ProcessAddress {
   token: string;
   functionId: string;
   version: number;
+  /** Whether it was given secrets: what it tells is redacted by the supervisor before it is stored. */
+  secrets: boolean;
 }
 
 /** What is counted, and how much of it there is. */
@@ -66,6 +68,15 @@ export interface LogLineMessage {
   message: string;
 }
 
+/** An execution on its way to its row by the supervisor. */
+export interface ExecutionRow {
+  execution: Execution;
+  /** The process whose secrets may be in its texts; null: there are none in them. */
+  secretsOf: number | null;
+  /** Nothing more is known about it anywhere. */
+  complete: boolean;
+}
+
 export type ToSupervisor =
   /** The process runs and hears: its configuration may come. */
   | { t: 'hello' }
@@ -84,8 +95,8 @@ export type ToSupervisor =
   | { t: 'stuck-calls'; process: number; seen: number }
   /** It did not take a call: it is ending, or ought to. */
   | { t: 'unreachable'; process: number }
-  /** Executions of which the process told that more is to come, or which it could not finish. */
-  | { t: 'executions'; rows: Execution[] }
+  /** Executions of which the process told that more is to come, which it could not finish, or which are to be redacted. */
+  | { t: 'executions'; rows: ExecutionRow[] }
   | { t: 'metrics'; deltas: Delta[] }
   /** Calls wait for tokens of a budget; answered by `budget-grant` or `budget-deny`. One at a time for each budget. */
   | { t: 'budget-ask'; spec: BudgetSpec; wanted: number }

@@ -3,7 +3,7 @@
 /** Bytes of a value of which only the value itself is looked for: what is longer is a file, not a credential. */
 const LONGEST_DERIVED = 8 * 1024;
 /** Characters that the derived forms of all values of a process may have, which bounds what its redactor takes. */
-const MOST_DERIVED = 512 * 1024;
+const MOST_DERIVED = 256 * 1024;
 
 /** Every value as it is first, then the other forms of each, as far as there is room. */
 export function formsOf(values: Iterable<string>): Set<string> {
@@ -22,13 +22,7 @@ export function formsOf(values: Iterable<string>): Set<string> {
 }
 
 function derivedForms(value: string): string[] {
-  return [
-    inJson(value),
-    inConsole(value),
-    encodeURIComponent(value),
-    ...inBase64(value),
-    ...linesOf(value),
-  ];
+  return [inJson(value), inConsole(value), encodeURIComponent(value), ...inBase64(value), ...linesOf(value)];
 }
 
 function inJson(value: string): string {

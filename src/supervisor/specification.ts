@@ -36,6 +36,7 @@ export function needsNewProcess(before: FunctionMeta, after: FunctionMeta): bool
     before.memory_limit_mb !== after.memory_limit_mb ||
     before.allow_net !== after.allow_net ||
     before.allow_env !== after.allow_env ||
+    (after.allow_env && before.secrets_revision !== after.secrets_revision) ||
     before.allow_read !== after.allow_read ||
     before.allow_write !== after.allow_write ||
     // Routers may hold more slots on the running ones than a process may now have.

@@ -54,12 +54,15 @@ export async function openControl(path: string): Promise<Control> {
           length = null;
         }
         if (length === null) return;
-        rest += decode(decoder, subarray(chunk, 0, length), { stream: true });
-        for (let end = indexOf(rest, '\n'); end >= 0; end = indexOf(rest, '\n')) {
-          const line = slice(rest, 0, end);
-          rest = slice(rest, end + 1);
+        const text = decode(decoder, subarray(chunk, 0, length), { stream: true });
+        let from = 0;
+        for (let end = indexOf(text, '\n'); end >= 0; end = indexOf(text, '\n', from)) {
+          const line = rest + slice(text, from, end);
+          rest = '';
+          from = end + 1;
           onMessage(parse(line) as ToRunner);
         }
+        rest += slice(text, from);
       }
     },
   };

@@ -14,6 +14,7 @@ import { addOpenApi } from './openapi.js';
 import { reloadFromFiles } from './reload.js';
 import { addRoute } from './routes.js';
 import { ReloadAnswer } from './schemas.js';
+import { addSecretRoutes } from './secrets.js';
 import { addTenantRoutes } from './tenants.js';
 import { addTokenRoutes } from './tokens.js';
 import { addUsageRoutes } from './usage.js';
@@ -32,6 +33,7 @@ export function createApi(options: ApiOptions): Api {
   addAuditRoutes(api, options);
   addKeyRoutes(api, options);
   addTokenRoutes(api, options);
+  addSecretRoutes(api, options);
   addRoute(
     api,
     {
