@@ -1,0 +1,3 @@
+// Throws what is in its environment while it loads.
+console.log('loading', Deno.env.get('API_KEY'));
+throw new Error(`cannot start with ${Deno.env.get('API_KEY')}`);
