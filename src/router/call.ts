@@ -472,13 +472,10 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
       errorMessage,
       errorStack,
     });
-    if (done) this.context.notes.done(execution);
-    else this.context.notes.toJoin(execution);
     const { notes } = this.context;
-    const complete = this.kind === 'd';
     const { secretsOf } = this;
     const tellsNothing = execution.result === null && execution.error_message === null;
-    if (complete && (secretsOf === null || tellsNothing)) notes.done(execution);
-    else notes.handOver({ execution, secretsOf, complete });
+    if (done && (secretsOf === null || tellsNothing)) notes.done(execution);
+    else notes.handOver({ execution, secretsOf, complete: done });
   }
 }

@@ -213,21 +213,6 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     if (slot !== null) context.leases.free(slot, true);
     const duration = performance.now() - start;
     request.series.finished(status, cold, duration / 1000, bytesWritten(socket) - writtenBefore, 0);
-    context.notes.toJoin(
-      executionOf(request, {
-        version,
-        status,
-        statusCode,
-        startedAt,
-        duration,
-        cpuMs,
-        cold,
-        result: null,
-        errorMessage: message,
-        errorStack: stack,
-      }),
-    );
-    request.series.finished(status, cold, duration / 1000);
     const execution = executionOf(request, {
       version,
       status,

@@ -21,9 +21,6 @@ import { createFleet, type Fleet, type Instance } from './fleet.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
 import { createProcessUsage } from './process_usage.js';
-import type { PrepareSource, RouterConfig, SupervisorMethods, ToSupervisor } from './protocol.js';
-import type { Routers } from './routers.js';
-import { createServed } from './served.js';
 import type {
   ExecutionRow,
   PrepareSource,
@@ -35,6 +32,7 @@ import { createRedaction } from './redaction.js';
 import { startResealing } from './resealing.js';
 import type { Routers } from './routers.js';
 import { createNodeSecrets } from './secrets.js';
+import { createServed } from './served.js';
 import { environmentOf } from './specification.js';
 import { type Sync, startSync } from './sync.js';
 import type { TenantChange } from './tenant_sync.js';
@@ -336,8 +334,6 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   async function applyFunctions(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }) {
     for (const meta of change.changed) served.setFunction(meta);
-    for (const id of change.removed) fleet.removeFunction(id);
-    for (const meta of change.changed) fleet.setFunction(meta);
     for (const id of change.removed) {
       fleet.removeFunction(id);
       secrets.forgetFunction(id);
