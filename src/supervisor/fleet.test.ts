@@ -7,6 +7,9 @@ import type { ToRouter } from './protocol.js';
 const fn = (change: Partial<FunctionMeta> = {}) =>
   functionMeta({ max_concurrency: 2, max_instances: 2, ...change });
 
+/** One call at a time. */
+const single = (change: Partial<FunctionMeta> = {}) => fn({ max_concurrency: 1, ...change });
+
 /** A fleet with recorded actions and a clock of its own. */
 function setUp(meta = fn(), options: { maxInstances?: number } = {}) {
   let time = 1_000_000;
@@ -219,6 +222,44 @@ describe('the fleet', () => {
     fleet.acquire(1, 'g', 2);
     expect(ended).toEqual([{ process, reason: 'evicted' }]);
     expect(starting.map(({ fn }) => fn.id)).toEqual(['g']);
+  });
+
+  it.each([
+    [
+      'its own',
+      (fleet: ReturnType<typeof setUp>['fleet']) => fleet.setFunction(single({ secrets_revision: 2 })),
+    ],
+    ["its tenant's", (fleet: ReturnType<typeof setUp>['fleet']) => fleet.renewSecrets('default')],
+  ])(
+    'lets what runs finish with the secrets it has when %s change, and what comes gets a new process',
+    (_, change) => {
+      const { fleet, ready, ended, starting, take } = setUp(single());
+      fleet.acquire(1, 'f', 1);
+      const process = ready();
+      fleet.acquire(2, 'f', 2); // and one that is being started
+      expect(starting).toHaveLength(1);
+      change(fleet);
+      expect(take('retire')).toMatchObject([{ router: 1, message: { process } }]);
+      expect(starting).toHaveLength(2);
+      const superseded = ready();
+      expect(ended).toEqual([{ process: superseded, reason: 'superseded' }]);
+      take('grant');
+      const fresh = ready();
+      expect(take('grant')).toMatchObject([{ router: 2, message: { to: { process: fresh } } }]);
+      fleet.release(1, process, 1);
+      expect(ended.at(-1)).toEqual({ process, reason: 'superseded' });
+    },
+  );
+
+  it("leaves processes alone that see no secrets, and other tenants'", () => {
+    const { fleet, ready, take, ended } = setUp(fn({ allow_env: false }));
+    fleet.acquire(1, 'f', 1);
+    ready();
+    fleet.setFunction(fn({ allow_env: false, secrets_revision: 2 }));
+    fleet.renewSecrets('default');
+    fleet.renewSecrets('another');
+    expect(take('retire')).toEqual([]);
+    expect(ended).toEqual([]);
   });
 
   it('tells every waiting call when the module cannot be loaded', () => {

@@ -1,5 +1,6 @@
 /** What processes and routers tell of executions, without the secrets that their process was given. */
 import type { LogLine, Thrown } from '../pool/messages.js';
+import { cutWithNote, isTooLong } from '../store/cut.js';
 import type { Execution } from '../store/types.js';
 import type { ExecutionRow } from './protocol.js';
 import { REDACTED, type Redact } from './redactor.js';
@@ -36,7 +37,8 @@ export function createRedaction(now: () => number): Redaction {
       const { result, error_message, error_stack } = execution;
       return {
         ...execution,
-        result: orNull(redact, result),
+        // It was cut before it came here: without its secrets it may look whole.
+        result: result !== null && isTooLong(result) ? cutWithNote(redact(result)) : orNull(redact, result),
         error_message: orNull(redact, error_message),
         error_stack: orNull(redact, error_stack),
       };
