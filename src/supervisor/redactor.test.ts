@@ -72,9 +72,9 @@ describe('a redactor', () => {
       seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
       return (seed >>> 8) % below;
     };
-    const word = (length: number) => Array.from({ length }, () => 'abü'[random(3)]).join('');
+    const word = (length: number) => Array.from({ length }, () => 'aü'[random(2)]).join('');
     for (let round = 0; round < 300; round++) {
-      const values = Array.from({ length: 1 + random(6) }, () => word(6 + random(6)));
+      const values = Array.from({ length: 1 + random(6) }, () => word(6 + random(12)));
       const text = `${word(random(200))}.`; // an end that is no beginning of any
       const covered = Array.from(text, () => false);
       for (const value of values)
