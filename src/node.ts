@@ -271,7 +271,7 @@ async function checkSecretKey({ resealing }: Store): Promise<void> {
   const rows = others.reduce((sum, { rows }) => sum + rows, first.rows);
   throw new StartError(
     `HEARTH_SECRET_KEY does not open ${rows} of the stored secrets, which were sealed with another key: ` +
-      'set that one again, or as HEARTH_SECRET_KEY_PREVIOUS, or put the file secret.key back into the data directory',
+      'set that one again, or as HEARTH_SECRET_KEY_PREVIOUS (a generated key is in secret.key in the data directory)',
   );
 }
 

@@ -97,6 +97,25 @@ function requests(): Record<string, Request[]> {
     'get /api/v1/executions/{id}': one(`/api/v1/executions/${execution}`, {
       path: '/api/v1/executions/unknown',
     }),
+    'put /api/v1/secrets/{name}': [
+      { path: '/api/v1/secrets/KNOWN', json: { value: 'the first' } },
+      { path: '/api/v1/secrets/KNOWN', json: { value: 'the second' } },
+      { path: '/api/v1/secrets/PATH', json: { value: '' } },
+      { path: '/api/v1/secrets/LARGE', json: { value: 'x'.repeat(64 * 1024 + 1) } },
+      { path: '/api/v1/secrets/KNOWN?function=unknown', json: { value: 'x' } },
+      ...anonymous('/api/v1/secrets/KNOWN'),
+    ],
+    'get /api/v1/secrets': one(
+      '/api/v1/secrets',
+      { path: '/api/v1/secrets?function=unknown' },
+      { path: '/api/v1/secrets?nonsense=1' },
+      ...anonymous('/api/v1/secrets'),
+    ),
+    'delete /api/v1/secrets/{name}': one(
+      '/api/v1/secrets/KNOWN',
+      { path: '/api/v1/secrets/KNOWN' },
+      ...anonymous('/api/v1/secrets/KNOWN'),
+    ),
     'post /api/v1/admin/functions/reload': one(
       '/api/v1/admin/functions/reload',
       ...anonymous('/api/v1/admin/functions/reload'),
