@@ -15,7 +15,7 @@ export interface KeysContext {
 
 const TEN_YEARS_S = parseDuration('10y');
 const Token = z.object({ token: z.string() });
-const Key = z.object({
+const Key = z.looseObject({
   id: z.string(),
   name: z.string(),
   kind: z.string(),

@@ -213,21 +213,26 @@ export function createGateway(options: GatewayOptions): Gateway {
     return { target, tenant, address };
   }
 
-  /** The function that is asked for; null where it is the management API or nothing. @throws NOT_FOUND, FORBIDDEN, UNAVAILABLE */
+  /** The function that is asked for; null where it is the management API or nothing. @throws UNAUTHENTICATED, NOT_FOUND, FORBIDDEN, UNAVAILABLE */
   function resolve(
     { target, tenant }: Asked,
     url: string,
     found: Principal | null | HearthError,
   ): Resolved | null {
-    // Whose the credential is cannot be told: another tenant's function must not answer instead.
-    if (tenant === null && found instanceof HearthError && found.code !== 'UNAUTHENTICATED') throw found;
+    // A credential that does not count was to tell whose function is meant: one of the default tenant's answers only
+    // where there is one, and none where the credential may yet turn out to be good.
+    const refused = tenant === null && found instanceof HearthError ? found : null;
+    if (refused !== null && refused.code !== 'UNAUTHENTICATED') throw refused;
     const slug = tenant ?? (found instanceof HearthError ? null : found?.tenant) ?? 'default';
     const entry = options.tenants.bySlug(slug);
     if (entry === undefined) throw unknownTenant();
     checkActive(entry);
     if (target.kind === 'other') {
       const match = functions.byRoute(slug, target.pathname);
-      if (match === undefined) return null;
+      if (match === undefined) {
+        if (refused !== null) throw refused;
+        return null;
+      }
       return {
         entry: match.entry,
         limits: entry.limits,
@@ -238,7 +243,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       };
     }
     const fn = functions.byName(slug, target.name);
-    if (fn === undefined) throw unknownFunction();
+    if (fn === undefined) throw refused ?? unknownFunction();
     const trigger = target.kind === 'invoke' ? 'invoke' : 'http';
     return { entry: fn, limits: entry.limits, tenant: slug, trigger, path: target.path, params: null };
   }

@@ -17,9 +17,7 @@ export const KeyInput = z
   .strictObject({
     name: z
       .string()
-      .min(1)
-      .max(100)
-      .regex(/^[^\p{Cc}]+$/u, 'must have no control characters'),
+      .regex(/^[^\p{Cc}]{1,100}$/u, 'must be 1 to 100 characters, none of them a control character'),
     kind: z.enum(['api', 'service']).default('api'),
     scopes: z
       .array(z.enum(SCOPES))
