@@ -31,6 +31,15 @@ describe('settings', () => {
     });
   });
 
+  it('name who else signs the default tenant’s tokens', () => {
+    expect(readConfig({}).jwt).toEqual({});
+    const jwks_url = 'https://issuer.example/jwks';
+    const env = { HEARTH_JWKS_URL: jwks_url, HEARTH_JWT_ISSUER: 'me', HEARTH_JWT_AUDIENCE: 'you' };
+    expect(readConfig(env).jwt).toEqual({ jwks_url, issuer: 'me', audience: 'you' });
+    for (const url of ['http://127.0.0.1:1/jwks', 'http://localhost/jwks', 'http://[::1]:80/jwks'])
+      expect(readConfig({ HEARTH_JWKS_URL: url }).jwt).toEqual({ jwks_url: url });
+  });
+
   it('keep functions from private addresses unless only this machine reaches the node', () => {
     expect(readConfig({})).toMatchObject({ egressDeny: [], egressIpv6: false });
     expect(readConfig({ HEARTH_HOST: '0.0.0.0' })).toMatchObject({
@@ -64,7 +73,11 @@ describe('settings', () => {
     ['HEARTH_POOL_SIZE', 'many', 'must be a whole number from 0 to 256'],
     ['HEARTH_DOMAIN', 'https://example.com', 'must be a domain name'],
     ['HEARTH_JWT_SECRET', 'hunter2', 'must have at least 16 characters'],
+    ['HEARTH_JWKS_URL', 'http://issuer.example/hunter2', 'must be a URL that begins with https://'],
+    ['HEARTH_JWKS_URL', 'https://me:hunter2@issuer.example/jwks', 'must be a URL that begins with https://'],
+    ['HEARTH_JWKS_URL', 'hunter2', 'must be a URL that begins with https://'],
     ['HEARTH_ADMIN_KEY', 'hunter2', 'must have at least 16 characters'],
+    ['HEARTH_ADMIN_KEY', 'hth_svc_hunter2hunter2', 'must not begin as an API or service key does'],
     ['HEARTH_SECRET_KEY', 'hunter2', 'must have at least 16 characters'],
     ['HEARTH_SECRET_KEY_PREVIOUS', 'hunter2', 'must have at least 16 characters'],
     ['HEARTH_TRUSTED_PROXIES', '10.0.0.0/33', 'must be a list of addresses and ranges'],

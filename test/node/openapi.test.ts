@@ -20,17 +20,24 @@ const Document = z.object({
 interface Request {
   path: string;
   json?: unknown;
-  key?: 'service' | 'anon' | 'none';
+  key?: 'service' | 'anon' | 'none' | 'admin';
 }
 
 let node: TestNode;
 let document: z.output<typeof Document>;
 let execution: string;
+/** The id of a key. */
+let madeKey: string;
 
 beforeAll(async () => {
   node = await startNode({ HEARTH_ROUTERS: '1', HEARTH_POOL_SIZE: '1' });
   await node.deploy('known', "export default () => { console.log('a line'); return { hello: 'world' }; };");
   execution = (await node.call('known')).headers.get('x-execution-id') ?? '';
+  const made = await node.api('/api/v1/keys', {
+    method: 'POST',
+    json: { name: 'known', scopes: ['read:functions'] },
+  });
+  madeKey = String(((await made.json()) as { id: unknown }).id);
   document = Document.parse(await (await node.api('/api/v1/openapi.json', { key: 'none' })).json());
 });
 
@@ -120,6 +127,26 @@ function requests(): Record<string, Request[]> {
       '/api/v1/admin/functions/reload',
       ...anonymous('/api/v1/admin/functions/reload'),
     ),
+    'get /api/v1/keys': one('/api/v1/keys', ...anonymous('/api/v1/keys')),
+    'post /api/v1/keys': [
+      { path: '/api/v1/keys', json: { name: 'one', scopes: ['execute:functions'] } },
+      { path: '/api/v1/keys', json: { name: 'none' } },
+      { path: '/api/v1/keys', json: { name: 'x'.repeat(40_000) } },
+      ...anonymous('/api/v1/keys'),
+    ],
+    'delete /api/v1/keys/{id}': one(`/api/v1/keys/${madeKey}`, { path: '/api/v1/keys/unknown' }),
+    'post /api/v1/tokens': [
+      { path: '/api/v1/tokens', json: { role: 'anon' } },
+      { path: '/api/v1/tokens', json: { role: 'root' } },
+      { path: '/api/v1/tokens', json: { role: 'anon', sub: 'x'.repeat(20_000) } },
+      ...anonymous('/api/v1/tokens'),
+    ],
+    'post /api/v1/admin/tenants/{tenant}/jwt-secret': [
+      { path: '/api/v1/admin/tenants/default/jwt-secret', json: {}, key: 'admin' },
+      { path: '/api/v1/admin/tenants/default/jwt-secret', json: { grace_seconds: -1 }, key: 'admin' },
+      { path: '/api/v1/admin/tenants/unknown/jwt-secret', json: {}, key: 'admin' },
+      { path: '/api/v1/admin/tenants/default/jwt-secret', json: {} },
+    ],
     'delete /api/v1/functions/{name}': one(known, { path: known }, ...anonymous(known)),
   };
 }
