@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { answering, type Issuer, type JwksServer, startJwksServer } from '../../test/support/jwks_server.js';
 import { until } from '../../test/support/node.js';
 import type { HearthError } from '../errors.js';
-import { COOL_DOWN_MS, createJwksSets, LAST_RESORT_MS, REFRESH_MS, RETRY_MS } from './jwks.js';
+import { COOL_DOWN_MS, createJwksSets, LAST_RESORT_MS, REFRESH_MS, RETRY_MS, WAIT_MS } from './jwks.js';
 
 let server: JwksServer;
 let issuer: Issuer;
@@ -24,8 +24,8 @@ beforeEach(async () => {
 afterEach(() => vi.useRealTimers());
 
 /** Looks for the key of a token that the issuer signs now. */
-async function find(): Promise<string> {
-  const token = await issuer.sign();
+async function find(given?: string): Promise<string> {
+  const token = given ?? (await issuer.sign());
   const [header = '', payload = '', signature = ''] = token.split('.');
   return await Promise.resolve(
     sets.at(issuer.url)(decodeProtectedHeader(token) as JWTHeaderParameters, {
@@ -42,7 +42,7 @@ const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
 
 describe('the keys of an issuer', () => {
   it('are fetched once, however many need them at the same time', async () => {
-    expect(new Set(await Promise.all(Array.from({ length: 20 }, find)))).toEqual(new Set(['found']));
+    expect(new Set(await Promise.all(Array.from({ length: 20 }, () => find())))).toEqual(new Set(['found']));
     expect(issuer.asked).toBe(1);
     pass(REFRESH_MS - 1);
     expect(await find()).toBe('found');
@@ -75,6 +75,16 @@ describe('the keys of an issuer', () => {
     expect(await find()).toBe('ERR_JWKS_NO_MATCHING_KEY');
     expect(issuer.asked).toBe(1);
     pass(1);
+    expect(await find()).toBe('found');
+    expect(issuer.asked).toBe(2);
+  });
+
+  it('are waited for after 20 minutes, so that a key that was withdrawn stops counting', async () => {
+    const token = await issuer.sign();
+    expect(await find(token)).toBe('found');
+    await issuer.rotate();
+    pass(WAIT_MS);
+    expect(await find(token)).toBe('ERR_JWKS_NO_MATCHING_KEY');
     expect(await find()).toBe('found');
     expect(issuer.asked).toBe(2);
   });

@@ -18,6 +18,8 @@ const TIMEOUT_MS = 3_000;
 const MAX_BYTES = 64 * 1024;
 /** ms after which keys are fetched again, in the background. */
 export const REFRESH_MS = 10 * 60_000;
+/** ms after which that is waited for: keys that were not used for long may have been withdrawn long since. */
+export const WAIT_MS = 20 * 60_000;
 /** ms that keys count while nothing newer can be had. */
 export const LAST_RESORT_MS = 60 * 60_000;
 /** ms between two fetches for the sake of keys that are not known. */
@@ -84,8 +86,10 @@ function createSet(url: string, onError: (error: unknown) => void): JWTVerifyGet
   return async (header, token) => {
     const now = Date.now();
     const at = fetchedAt();
-    const stale = at !== null && now - at >= REFRESH_MS && remote.fresh;
-    if (stale && !remote.reloading && now >= retryAt()) remote.reload().catch(() => {}); // the keys that are there go on
+    if (at !== null && now - at >= REFRESH_MS && remote.fresh && now >= retryAt()) {
+      const reloading = remote.reload().catch(() => {}); // the keys that are there go on
+      if (now - at >= WAIT_MS) await reloading;
+    }
     try {
       return await remote(header, token);
     } catch (error) {
