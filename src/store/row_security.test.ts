@@ -181,6 +181,17 @@ describe('what the store does for a tenant', () => {
     actor: someone,
   };
   const range = { from: new Date(0), to: new Date(), group: 'total' as const };
+  const key = {
+    tenant: A,
+    kind: 'api' as const,
+    name: 'key',
+    prefix: 'hth_api_',
+    hash: '00'.repeat(32),
+    scopes: [],
+    functions: null,
+    source_ranges: null,
+    expires_at: null,
+  };
   /** In this order. */
   const forTenants: Record<string, () => Promise<unknown>> = {
     'functions.insert': () => store.functions.insert(added),
@@ -192,6 +203,10 @@ describe('what the store does for a tenant', () => {
     'functions.remove': () => store.functions.remove(A, name, someone),
     'executions.list': () => store.executions.list(A, id, query),
     'executions.find': () => store.executions.find(A, id),
+    'apiKeys.insert': () => store.apiKeys.insert(key, someone),
+    'apiKeys.list': () => store.apiKeys.list(A),
+    'apiKeys.find': () => store.apiKeys.find(A, id),
+    'apiKeys.remove': () => store.apiKeys.remove(A, id, someone),
     'usage.read': () => store.usage.read(A, { ...range, ...query }),
     'audit.list': () => store.audit.list(A, query),
   };
@@ -209,6 +224,8 @@ describe('what the store does for a tenant', () => {
     ],
     ...['tenants.update', 'tenants.markDeleting', 'tenants.delete', 'tenants.unfinishedDeletions'],
     ...['tenants.dropDeparted', 'tenants.stamps', 'tenants.settleDefaultSecret'],
+    ...['apiKeys.byHashes', 'apiKeys.noteUse', 'jwtSecrets.forToken', 'jwtSecrets.rotate'],
+    ...['quotaUse.add', 'quotaUse.current', 'quotaUse.exchange', 'quotaUse.leave', 'quotaUse.dropEnded'],
     ...['usage.add', 'usage.dropExpired', 'audit.listAll', 'audit.dropExpired', 'notifications.listen'],
   ];
 

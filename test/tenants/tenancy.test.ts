@@ -3,6 +3,7 @@
  * changed by it. The routes are read from the document, so that a new one is covered by itself.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SCOPES } from '../../src/router/principal.js';
 import { signToken } from '../../src/tokens.js';
 import { linesOf } from '../support/answers.js';
 import { exactRequest } from '../support/exact_request.js';
@@ -37,9 +38,16 @@ beforeAll(async () => {
   await until(async () => (await b.api(`/api/v1/executions/${ofB.executions}`)).status === 200);
   const document = await fetch(`${running.node.url}/api/v1/openapi.json`);
   routes = readRoutes(await document.json()).filter((route) => !route.public);
+  ofB.keys = (await keyOf(b, { kind: 'api', scopes: [...SCOPES] })).id;
   credentials = await credentialsOf(a, SECRETS.a);
 });
 afterAll(() => running?.stop());
+
+async function keyOf(tenant: TestTenant, fields: object): Promise<{ id: string; key: string }> {
+  const answer = await tenant.api('/api/v1/keys', { method: 'POST', json: { name: 'a key', ...fields } });
+  expect(answer.status).toBe(201);
+  return (await answer.json()) as { id: string; key: string };
+}
 
 async function credentialsOf(tenant: TestTenant, secret: string): Promise<typeof credentials> {
   const exp = Math.floor(Date.now() / 1000) + 3600;
@@ -52,7 +60,12 @@ async function credentialsOf(tenant: TestTenant, secret: string): Promise<typeof
     ['authenticated token', bearer(token({ role: 'authenticated' }))],
     ["user's token", bearer(token({ role: 'authenticated', sub: 'user-1', email: 'user@a.example' }))],
     ['service_role token', bearer(token({ role: 'service_role' }))],
-    ['service key', { 'x-service-key': tenant.service }],
+    ['service_role token as a service key', { 'x-service-key': tenant.service }],
+    [
+      'API key with all scopes',
+      { 'x-api-key': (await keyOf(tenant, { kind: 'api', scopes: [...SCOPES] })).key },
+    ],
+    ['service key', { 'x-service-key': (await keyOf(tenant, { kind: 'service' })).key }],
   ];
 }
 
