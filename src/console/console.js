@@ -1,5 +1,5 @@
 // The console: which page the address asks for, and who may see it.
-import { key } from './api.js';
+import { api, key } from './api.js';
 import { newPage } from './code_tab.js';
 import { h } from './dom.js';
 import { functionPage } from './function_page.js';
@@ -9,6 +9,8 @@ import { signIn } from './sign_in.js';
 const main = document.querySelector('#main');
 const nav = document.querySelector('#nav');
 let leaving = new AbortController();
+/** The key's tenant, once it has been asked for. */
+let known = null;
 
 async function show(message) {
   leaving.abort();
@@ -17,11 +19,15 @@ async function show(message) {
   nav.hidden = key.get() === null;
   document.title = 'Hearth';
   if (key.get() === null) {
+    document.querySelector('#tenant').textContent = '';
     main.replaceChildren(signIn(message, () => show()));
     return;
   }
   try {
-    const content = await page(location.hash.replace(/^#\//, '').split('/').map(decodeURIComponent), signal);
+    const [content] = await Promise.all([
+      page(location.hash.replace(/^#\//, '').split('/').map(decodeURIComponent), signal),
+      showTenant(),
+    ]);
     if (!signal.aborted) main.replaceChildren(...[content].flat(3).filter(Boolean));
   } catch (error) {
     if (signal.aborted) return;
@@ -34,6 +40,15 @@ async function show(message) {
       h('a', { href: '#/' }, 'All functions'),
     );
   }
+}
+
+/** Whose functions these are: the key says it. */
+async function showTenant() {
+  const used = key.get();
+  if (known?.key !== used) known = { key: used, ...(await api('/tenant')) };
+  const name = document.querySelector('#tenant');
+  name.textContent = known.display_name;
+  name.title = `Tenant ${known.slug}`;
 }
 
 async function page([first, name, ...rest], signal) {

@@ -203,6 +203,7 @@ describe('what the store does for a tenant', () => {
     'functions.remove': () => store.functions.remove(A, name, someone),
     'executions.list': () => store.executions.list(A, id, query),
     'executions.find': () => store.executions.find(A, id),
+    'tenants.own': () => store.tenants.own(A),
     'apiKeys.insert': () => store.apiKeys.insert(key, someone),
     'apiKeys.list': () => store.apiKeys.list(A),
     'apiKeys.find': () => store.apiKeys.find(A, id),

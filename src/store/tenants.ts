@@ -21,6 +21,8 @@ export interface Tenants {
   count(): Promise<number>;
   all(): Promise<TenantWithSecrets[]>;
   bySlug(slug: string): Promise<TenantWithSecrets | null>;
+  /** What a tenant may know of itself. */
+  own(slug: string): Promise<Pick<Tenant, 'slug' | 'display_name' | 'quotas' | 'retention_days'> | null>;
   /** By slug; `after` is a slug. */
   list(page: { limit: number; after?: string | undefined }): Promise<Tenant[]>;
   /** What it has of what its quotas count and nothing but the database knows. */
@@ -91,6 +93,12 @@ export function createTenants(sql: Sql, sealer: Sealer): Tenants {
       const [tenant] = await read(sql`where slug = ${slug}`);
       return tenant ?? null;
     },
+    own: (slug) =>
+      sql.asTenant(slug, async (sql) => {
+        const [row] = await sql<Tenant[]>`
+          select slug, display_name, quotas, retention_days from tenants where slug = ${slug}`;
+        return row ?? null;
+      }),
     async list({ limit, after }) {
       return [
         ...(await sql<Tenant[]>`

@@ -83,6 +83,15 @@ describe('a tenant', () => {
     });
   });
 
+  it('is told by its own credentials what it is called and what it may use', async () => {
+    const tenant = await running.tenant('named', { display_name: 'Named Ltd', quotas: { functions: 3 } });
+    const headers = { authorization: `Bearer ${tenant.service}` };
+    const answer = await fetch(`${running.node.url}/api/v1/tenant`, { headers });
+    const own = { slug: 'named', display_name: 'Named Ltd', quotas: { functions: 3 }, retention_days: 30 };
+    expect(await answer.json()).toEqual(own);
+    expect((await tenant.api('/api/v1/tenant', { key: tenant.anon })).status).toBe(403);
+  });
+
   it('is listed by slug, page by page', async () => {
     for (const slug of ['page-b', 'page-a', 'page-c']) await running.tenant(slug);
     const slugs = async (query: string) =>

@@ -121,6 +121,13 @@ export const TenantDetails = TenantRecord.extend({
   }),
 }).openapi('TenantDetails');
 
+export const TenantSelf = TenantRecord.pick({
+  slug: true,
+  display_name: true,
+  quotas: true,
+  retention_days: true,
+}).openapi('TenantSelf');
+
 export const TenantDeleted = z
   .strictObject({
     deleted: z.strictObject({

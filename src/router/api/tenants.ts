@@ -5,7 +5,7 @@ import type { ErrorDetail } from '../../errors.js';
 import { HearthError } from '../../errors.js';
 import type { Tenant } from '../../store/types.js';
 import { signKey } from '../../tokens.js';
-import { type Api, type ApiOptions, requireAdmin } from './context.js';
+import { type Api, type ApiOptions, requireAdmin, requireScope } from './context.js';
 import { MANAGING } from './functions.js';
 import { readJson } from './json_body.js';
 import { addRoute } from './routes.js';
@@ -15,6 +15,7 @@ import {
   TenantDetails,
   TenantInput,
   TenantRecord,
+  TenantSelf,
   TenantsQuery,
   TenantUpdate,
   toTenant,
@@ -30,6 +31,24 @@ const DEFAULT = 'default';
 
 export function addTenantRoutes(api: Api, options: ApiOptions): void {
   const { store, tenantChanged } = options;
+
+  addRoute(
+    api,
+    {
+      method: 'get',
+      path: '/api/v1/tenant',
+      tag,
+      summary: 'The tenant that the request is for: its name and its quotas',
+      answers: { 200: { description: 'The tenant', schema: TenantSelf } },
+      errors: [...MANAGING, 'NOT_FOUND'],
+    },
+    async (c) => {
+      const { tenant: slug } = await requireScope(c, 'read:functions');
+      const own = await store.tenants.own(slug);
+      if (own === null) throw notFound(slug);
+      return c.json(own);
+    },
+  );
 
   addRoute(
     api,
