@@ -28,7 +28,7 @@ const LEARN_MS = 250;
 
 export function createBudgets(options: BudgetsOptions) {
   const { send, now } = options;
-  const table = createBudgetTable({ now, maxCallers: options.maxCallers ?? 50_000 });
+  const table = createBudgetTable({ now, maxCallers: options.maxCallers ?? 20_000 });
   /** Those that wait for routers' answers. */
   const recalling = new Set<Budget>();
 

@@ -3,6 +3,8 @@ import { functionMeta } from '../../test/support/functions.js';
 import type { FunctionMeta } from '../store/types.js';
 import { createFleet, type Instance } from './fleet.js';
 import type { ToRouter } from './protocol.js';
+import type { ProcessQuota } from './scaling.js';
+import { TENANT_QUEUE, whoGivesWay } from './scaling.js';
 
 const fn = (change: Partial<FunctionMeta> = {}) =>
   functionMeta({ max_concurrency: 2, max_instances: 2, ...change });
@@ -11,7 +13,7 @@ const fn = (change: Partial<FunctionMeta> = {}) =>
 const single = (change: Partial<FunctionMeta> = {}) => fn({ max_concurrency: 1, ...change });
 
 /** A fleet with recorded actions and a clock of its own. */
-function setUp(meta = fn(), options: { maxInstances?: number } = {}) {
+function setUp(meta = fn(), options: { maxInstances?: number; quota?: ProcessQuota } = {}) {
   let time = 1_000_000;
   let process = 0;
   const starting: Instance[] = [];
@@ -22,7 +24,7 @@ function setUp(meta = fn(), options: { maxInstances?: number } = {}) {
     now: () => time,
     keepAliveMs: 60_000,
     maxInstances: options.maxInstances ?? 100,
-    quotaOf: () => null,
+    quotaOf: (tenant) => (tenant === 'default' ? (options.quota ?? null) : null),
     onQueueWait: () => {},
     actions: {
       start: (instance) => starting.push(instance),
@@ -262,6 +264,110 @@ describe('the fleet', () => {
     expect(ended).toEqual([]);
   });
 
+  it('gives the place of a tenant that has more than its share to one that has less, and fails no call for it', () => {
+    const narrow = { max_concurrency: 1, max_instances: 4 };
+    const { fleet, ready, ended, starting, pass } = setUp(fn({ ...narrow }), { maxInstances: 4 });
+    fleet.setFunction(fn({ id: 'g', name: 'g', tenant: 'other', ...narrow }));
+    const busy = (process: number) => fleet.usage(1, process, 1, 1, 0);
+    for (let call = 1; call <= 20; call++) fleet.acquire(1, 'f', call);
+    for (let n = 0; n < 4; n++) busy(ready());
+    for (let call = 21; call <= 24; call++) fleet.acquire(2, 'g', call);
+    // One of the busy ones takes no new calls, and ends when its call is over.
+    expect(ended).toEqual([]);
+    const draining = () => [...fleet.instances()].filter(({ state }) => state === 'draining');
+    expect(draining()).toHaveLength(1);
+    const finish = () => {
+      const [instance] = draining();
+      if (instance?.address == null) throw new Error('nothing is draining');
+      fleet.release(1, instance.address.process, 1);
+    };
+    finish();
+    expect(starting.map(({ fn }) => fn.id)).toEqual(['g']);
+    busy(ready());
+    pass(100);
+    finish();
+    expect(starting.map(({ fn }) => fn.id)).toEqual(['g']);
+    busy(ready());
+    // Two for each: the share of both.
+    for (let n = 0; n < 5; n++) pass(100);
+    expect(draining()).toEqual([]);
+    expect(fleet.shareOf('default')?.processes).toBe(2);
+    expect(fleet.shareOf('other')?.processes).toBe(2);
+    expect(ended.map(({ reason }) => reason)).toEqual(['evicted', 'evicted']);
+  });
+
+  it('gives a place that came free to the waiting tenant with the fewest processes', () => {
+    const narrow = { max_concurrency: 1, max_instances: 4 };
+    const { fleet, ready, starting, take } = setUp(fn({ ...narrow }), { maxInstances: 2 });
+    fleet.setFunction(fn({ id: 'g', name: 'g', tenant: 'other', ...narrow }));
+    for (let call = 1; call <= 9; call++) fleet.acquire(1, 'f', call);
+    const process = ready();
+    ready();
+    fleet.acquire(2, 'g', 10);
+    take('grant');
+    fleet.ended(process, 'crash');
+    expect(starting.map(({ fn }) => fn.id)).toEqual(['g']);
+  });
+
+  it('bounds what waits of one tenant over all its functions, and leaves others alone', () => {
+    const wide = { max_concurrency: 100, max_instances: 4 };
+    const { fleet, take } = setUp(fn(wide), { maxInstances: 0 });
+    fleet.setFunction(fn({ id: 'f2', name: 'f2', ...wide }));
+    fleet.setFunction(fn({ id: 'g', name: 'g', tenant: 'other', ...wide }));
+    let call = 0;
+    for (const id of ['f', 'f2']) for (let n = 0; n < TENANT_QUEUE / 2; n++) fleet.acquire(1, id, ++call);
+    expect(take('deny')).toEqual([]);
+    fleet.acquire(1, 'f', ++call);
+    expect(take('deny')).toMatchObject([{ message: { call, denial: { code: 'OVERLOADED' } } }]);
+    fleet.acquire(1, 'g', ++call);
+    expect(take('deny')).toEqual([]);
+    fleet.cancel(1, 1);
+    fleet.acquire(1, 'f2', ++call);
+    expect(take('deny')).toEqual([]);
+  });
+
+  it('starts no more processes than the tenant’s quota leaves after those of other nodes', () => {
+    const quota = { processes: 3, memoryMib: 1_000, elsewhere: { processes: 1, memoryMib: 128 } };
+    const { fleet, starting, pass, take } = setUp(fn({ max_concurrency: 1, max_instances: 4 }), { quota });
+    for (let call = 1; call <= 4; call++) fleet.acquire(1, 'f', call);
+    expect(starting).toHaveLength(2);
+    quota.elsewhere.processes = 0;
+    pass(50);
+    expect(starting).toHaveLength(3);
+    expect(take('deny')).toEqual([]);
+  });
+
+  it('ends an idle process of the tenant’s other functions where its quota has no room', () => {
+    const quota = { processes: 9, memoryMib: 256, elsewhere: { processes: 0, memoryMib: 0 } };
+    const { fleet, ready, starting, ended, pass, take } = setUp(fn({ memory_limit_mb: 256 }), { quota });
+    fleet.setFunction(fn({ id: 'g', name: 'g', memory_limit_mb: 128 }));
+    fleet.setFunction(fn({ id: 'h', name: 'h', memory_limit_mb: 257 }));
+    fleet.acquire(1, 'f', 1);
+    const process = ready();
+    fleet.release(1, process, 2);
+    fleet.acquire(1, 'g', 2);
+    expect(ended).toEqual([]); // it was in use a moment ago
+    pass(1_100);
+    expect(ended).toEqual([{ process, reason: 'evicted' }]);
+    expect(starting.map(({ fn }) => fn.id)).toEqual(['g']);
+    // What never fits is refused at once.
+    fleet.acquire(1, 'h', 3);
+    expect(take('deny')).toMatchObject([{ message: { call: 3, denial: { code: 'QUOTA_EXCEEDED' } } }]);
+  });
+
+  it('refuses what waited in vain for room in the tenant’s quota as what it is', () => {
+    const quota = { processes: 1, memoryMib: 1_000, elsewhere: { processes: 0, memoryMib: 0 } };
+    const { fleet, ready, pass, take } = setUp(fn(), { quota });
+    fleet.setFunction(fn({ id: 'g', name: 'g' }));
+    fleet.acquire(1, 'f', 1);
+    fleet.usage(1, ready(), 1, 1, 0);
+    fleet.acquire(1, 'g', 2);
+    pass(10_001);
+    expect(take('deny')).toMatchObject([
+      { message: { call: 2, denial: { code: 'QUOTA_EXCEEDED', retryAfter: expect.any(Number) } } },
+    ]);
+  });
+
   it('tells every waiting call when the module cannot be loaded', () => {
     const { fleet, starting, take } = setUp();
     fleet.acquire(1, 'f', 1);
@@ -270,5 +376,45 @@ describe('the fleet', () => {
     if (instance === undefined) throw new Error('nothing is being started');
     fleet.failed(instance, { code: 'FUNCTION_ERROR', message: 'no' });
     expect(take('deny')).toHaveLength(2);
+  });
+});
+
+describe('who gives way on a full node', () => {
+  const share = (tenant: string, processes: number, waiting = 0) => ({
+    tenant,
+    processes,
+    functions: 1,
+    memoryMib: 0,
+    waiting: { length: waiting },
+    searchedAt: 0,
+  });
+  const one = (of: ReturnType<typeof share>, idleMs: number | null, calls = 1) => ({
+    share: of,
+    instance: {
+      state: 'live' as const,
+      lastUsed: 100_000 - (idleMs ?? 0),
+      running: new Map(idleMs === null ? [[1, { calls, oldest: 0 }]] : []),
+    },
+  });
+
+  it('is the idle process of the tenant that is furthest over its share, then the one idle longest', () => {
+    const [a, b, c] = [share('a', 5), share('b', 2), share('c', 0, 1)];
+    const [old, young] = [one(b, 60_000), one(a, 5_000)];
+    const processes = [old, young, one(a, 4_000), one(a, null), one(a, null), one(a, null), one(b, null)];
+    const node = { now: 100_000, limit: 7, waiting: c, shares: [a, b, c], processes };
+    expect(whoGivesWay(node)).toBe(young.instance);
+    expect(whoGivesWay({ ...node, limit: 30 })).toBe(old.instance);
+  });
+
+  it('is the process with the fewest calls where all are busy, and nobody where that would only swap places', () => {
+    const [a, b] = [share('a', 3), share('b', 1, 5)];
+    const few = one(a, null, 1);
+    const processes = [one(a, null, 9), few, one(a, null, 5), one(b, null, 1)];
+    const node = { now: 100_000, limit: 4, waiting: b, shares: [a, b], processes };
+    expect(whoGivesWay(node)).toBe(few.instance);
+    expect(whoGivesWay({ ...node, shares: [share('a', 2), b], processes: [] })).toBe(null);
+    const even = [share('a', 2), share('b', 1, 5)] as const;
+    const left = [one(even[0], null), one(even[0], null), one(even[1], null)];
+    expect(whoGivesWay({ ...node, limit: 3, waiting: even[1], shares: even, processes: left })).toBe(null);
   });
 });

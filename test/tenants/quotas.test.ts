@@ -1,4 +1,5 @@
 /** Quotas and rate limits over two routers: exact at their edge, told to the caller, and kept over restarts and nodes. */
+import { readFile } from 'node:fs/promises';
 import { Pool } from 'undici';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -66,7 +67,7 @@ async function withinWindow(windowMs: number, leftMs = 8_000) {
   await until(() => windowMs - (Date.now() % windowMs) > leftMs, leftMs + 1_000);
 }
 
-async function setQuotas(tenant: TestTenant, quotas: Record<string, number>) {
+async function setQuotas(tenant: TestTenant, quotas: Record<string, number | null>) {
   const path = `/api/v1/admin/tenants/${tenant.slug}`;
   const answer = await running.node.api(path, { key: 'admin', method: 'PATCH', json: { quotas } });
   expect(answer.status, await answer.clone().text()).toBe(200);
@@ -91,7 +92,6 @@ const gated = (tenant: TestTenant, name: string, call: string, signal?: AbortSig
 const arrived = (prefix: string) => gate.arrived.filter(({ call }) => call.startsWith(prefix));
 
 async function gatedFunction(tenant: TestTenant, name: string, settings: Record<string, unknown> = {}) {
-  const { readFile } = await import('node:fs/promises');
   const code = await readFile(new URL('../functions/waits_at_gate.js', import.meta.url), 'utf8');
   await tenant.deploy(name, code, settings);
 }
@@ -146,7 +146,7 @@ describe('calls per day', () => {
     expect(admitted(await burst(tenant, 'hello', 30))).toHaveLength(15);
     await setQuotas(tenant, { calls_per_day: 5 });
     expect(admitted(await burst(tenant, 'hello', 10))).toHaveLength(0);
-    await setQuotas(tenant, {});
+    await setQuotas(tenant, { calls_per_day: null });
     expect(admitted(await burst(tenant, 'hello', 40))).toHaveLength(40);
   });
 });
@@ -224,7 +224,6 @@ describe('concurrent calls', () => {
 
   it('count open WebSockets', async () => {
     const tenant = await running.tenant('sockets', { quotas: { concurrent_calls: 1 } });
-    const { readFile } = await import('node:fs/promises');
     const code = await readFile(new URL('../functions/web_socket.ts', import.meta.url), 'utf8');
     await tenant.deploy('socket', code);
     const url = `${running.node.url.replace('http', 'ws')}/t/sockets/functions/v1/socket`;
