@@ -13,6 +13,7 @@ import { measurePrice } from './sandbox.mjs';
 import { measureStart } from './start_times.mjs';
 import { folder, isStopping, stopAll, stopOnSignals } from './started.mjs';
 import { printTargets } from './targets.mjs';
+import { measureTenants } from './tenants.mjs';
 import { measureLatency, measureRatios } from './throughput.mjs';
 import { printVersions } from './versions.mjs';
 
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     cold: { type: 'string', default: '30' },
     starts: { type: 'string', default: '3' },
     load: { type: 'string', default: 'wrk' },
+    /** A part of the whole. */
+    only: { type: 'string', default: 'all' },
   },
 });
 const options = {
@@ -36,6 +39,11 @@ const options = {
   starts: Number(values.starts),
   by: loader(values.load),
 };
+
+if (!['all', 'tenants'].includes(values.only)) {
+  console.error('--only may be tenants');
+  process.exit(2);
+}
 
 stopOnSignals();
 try {
@@ -52,6 +60,7 @@ try {
 
 async function bench() {
   printVersions(options);
+  if (values.only === 'tenants') return printTargets(await measureTenants(options));
   const { node, figures: start } = await measureStart(options);
   const memory = await measureMemory(node);
   const cold = await measureCold(node, options);
@@ -72,5 +81,15 @@ async function bench() {
   await measureAccounts(one, throughput.calls + latency.calls);
   await one.stop();
   const price = await measurePrice(options);
-  printTargets({ ...start, ...memory, ...cold, ...specialised, ...throughput, ...latency, ...price });
+  const tenants = await measureTenants(options);
+  printTargets({
+    ...start,
+    ...memory,
+    ...cold,
+    ...specialised,
+    ...throughput,
+    ...latency,
+    ...price,
+    ...tenants,
+  });
 }

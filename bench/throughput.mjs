@@ -15,6 +15,8 @@ const NAMES = {
   e: 'Hearth, one router',
   f: 'Hearth, a router for each core',
   g: 'Hearth, one router, no sandbox but Deno’s permissions',
+  h: 'Hearth, one router, an anon key on each call',
+  i: 'Hearth, one router, a function for everyone, no credential',
 };
 
 /** The throughput of each peer, and that of `own` over each of the others, round by round. */

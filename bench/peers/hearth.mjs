@@ -38,11 +38,13 @@ export async function startHearth(dataDir, settings = {}) {
   return { pid: program.pid, url, readyMs, credentials, stop: program.stop };
 }
 
-export async function deploy(node, name, code) {
-  const answer = await fetch(`${node.url}/api/v1/functions`, {
+/** For the default tenant, unless `as` has the service key of another one and what its paths begin with. */
+export async function deploy(node, name, code, settings = {}, as = {}) {
+  const { key = node.credentials.service_key, base = '' } = as;
+  const answer = await fetch(`${node.url}${base}/api/v1/functions`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${node.credentials.service_key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name, code }),
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name, code, ...settings }),
   });
   if (answer.status !== 201) throw new Error(`${name} was not deployed: ${await answer.text()}`);
 }
