@@ -160,7 +160,14 @@ describe('permits', () => {
 
 describe('a caller', () => {
   const user = { role: 'authenticated', tenant: 't', userId: 'ada' } as const;
-  const key = { id: 'key-1', kind: 'api', scopes: [], functions: null } as const;
+  const key = {
+    id: 'key-1',
+    kind: 'api',
+    scopes: [],
+    functions: null,
+    sourceRanges: null,
+    expiresAt: null,
+  } as const;
 
   it('is the user, else the key, else the address', () => {
     expect(callerOf({ ...user, key }, '192.0.2.1')).toBe('u ada');

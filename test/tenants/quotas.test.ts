@@ -1,6 +1,6 @@
 /** Quotas and rate limits over two routers: exact at their edge, told to the caller, and kept over restarts and nodes. */
 import { readFile } from 'node:fs/promises';
-import { Pool } from 'undici';
+import { Client, Pool } from 'undici';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { signToken } from '../../src/tokens.js';
@@ -134,6 +134,29 @@ describe('calls per minute', () => {
     const [first] = await burst(tenant, 'hello', 1);
     expect(first?.headers.ratelimit).toMatch(/^"minute";r=9;t=/);
   });
+
+  it('can all be made through one router, whatever the other one holds', async () => {
+    const tenant = await running.tenant('pinned', { quotas: { calls_per_minute: 40 } });
+    await tenant.deploy('hello', HELLO);
+    await withinWindow(MINUTE_MS);
+    expect(admitted(await burst(tenant, 'hello', 4))).toHaveLength(4);
+    const client = new Client(running.node.url);
+    try {
+      const statuses: number[] = [];
+      for (let n = 0; n < 50; n++) {
+        const { statusCode, body } = await client.request({
+          path: '/t/pinned/functions/v1/hello',
+          method: 'GET',
+          headers: { authorization: `Bearer ${tenant.anon}` },
+        });
+        await body.dump();
+        statuses.push(statusCode);
+      }
+      expect(statuses).toEqual([...Array(36).fill(200), ...Array(14).fill(429)]);
+    } finally {
+      await client.destroy();
+    }
+  });
 });
 
 describe('calls per day', () => {
@@ -152,11 +175,18 @@ describe('calls per day', () => {
 });
 
 describe('a rate limit', () => {
-  it('is each caller’s own: users, and an address for those without one', async () => {
+  it('is each caller’s own: users, keys, and an address for those without one', async () => {
     const tenant = await running.tenant('callers', { jwt_secret: JWT_SECRET });
     await tenant.deploy('limited', HELLO, { rate_limit: '20/day', allow_unauthenticated: true });
+    const made = await tenant.api('/api/v1/keys', {
+      method: 'POST',
+      json: { name: 'a key', kind: 'api', scopes: ['execute:functions'] },
+    });
+    expect(made.status, await made.clone().text()).toBe(201);
+    const { key } = (await made.json()) as { key: string };
     await withinWindow(DAY_MS);
     const all = await Promise.all([
+      burst(tenant, 'limited', 60, { 'x-api-key': key }),
       burst(tenant, 'limited', 60, user('callers', 'ada')),
       burst(tenant, 'limited', 60, user('callers', 'bob')),
       burst(tenant, 'limited', 60, {}),
@@ -258,8 +288,10 @@ describe('concurrent calls', () => {
     await until(() => arrived('orphans-').length === 4);
     expect(admitted(await burst(tenant, 'held', 2))).toHaveLength(0);
     const supervisor = running.node.process.pid ?? 0;
-    for (const router of routersOf(supervisor)) process.kill(router.pid, 'SIGKILL');
+    const killed = new Set(routersOf(supervisor).map(({ pid }) => pid));
+    for (const pid of killed) process.kill(pid, 'SIGKILL');
     expect(await Promise.all(calls)).toEqual(Array(4).fill('cut off'));
+    await until(() => routersOf(supervisor).filter(({ pid }) => !killed.has(pid)).length === 2);
     await until(async () => (await fetch(`${running.node.url}/readyz`).catch(() => null))?.status === 200);
     gate.open();
     await until(async () => (await burst(tenant, 'held', 4).then(admitted, () => [])).length === 4);
@@ -377,8 +409,15 @@ describe('over nodes and restarts', () => {
     expect(admitted(await at(second.url))).toHaveLength(20);
     await until(async () => (await recorded('spread')) === 50);
     expect(admitted(await at(second.url))).toHaveLength(0);
-    await until(async () => admitted(await at(running.node.url)).length === 0);
-    expect(await recorded('spread')).toBe(50);
+    // The first node may not have heard yet of the 20, and admits as many more at most.
+    let late = 0;
+    await until(async () => {
+      const more = admitted(await at(running.node.url)).length;
+      late += more;
+      return more === 0 && (await recorded('spread')) === 50 + late;
+    });
+    expect(late).toBeLessThanOrEqual(20);
+    expect(admitted(await at(second.url))).toHaveLength(0);
   });
 
   it('calls that run on one node count on the other', async () => {
