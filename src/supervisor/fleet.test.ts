@@ -296,6 +296,23 @@ describe('the fleet', () => {
     expect(ended.map(({ reason }) => reason)).toEqual(['evicted', 'evicted']);
   });
 
+  it('starts eight processes of a tenant at once, so that another tenant’s first call does not wait behind a flood', () => {
+    const narrow = { max_concurrency: 1, max_instances: 10 };
+    const { fleet, starting, ready, pass } = setUp(fn({ ...narrow }));
+    fleet.setFunction(fn({ id: 'f2', name: 'f2', ...narrow }));
+    fleet.setFunction(fn({ id: 'g', name: 'g', tenant: 'other', ...narrow }));
+    for (let call = 1; call <= 9; call++) for (const id of ['f', 'f2']) fleet.acquire(1, id, call * 2);
+    expect(starting).toHaveLength(8);
+    fleet.acquire(1, 'g', 100);
+    expect(starting.at(-1)?.fn.id).toBe('g');
+    ready();
+    pass(50);
+    expect(starting).toHaveLength(9);
+    // One whose module takes its time does not keep the others back.
+    pass(2_000);
+    expect(starting).toHaveLength(17);
+  });
+
   it('gives a place that came free to the waiting tenant with the fewest processes', () => {
     const narrow = { max_concurrency: 1, max_instances: 4 };
     const { fleet, ready, starting, take } = setUp(fn({ ...narrow }), { maxInstances: 2 });
@@ -384,9 +401,11 @@ describe('who gives way on a full node', () => {
     tenant,
     processes,
     functions: 1,
+    starting: 0,
     memoryMib: 0,
     waiting: { length: waiting },
     searchedAt: 0,
+    heldBackAt: 0,
   });
   const one = (of: ReturnType<typeof share>, idleMs: number | null, calls = 1) => ({
     share: of,

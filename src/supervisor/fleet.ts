@@ -10,6 +10,7 @@ import { createQueue, type Queue } from './queue.js';
 import { slotsToRecall } from './recalls.js';
 import {
   isIdle,
+  isItsTurn,
   leaseSize,
   mayEverStart,
   mayStart,
@@ -18,6 +19,7 @@ import {
   queueLimit,
   queueWait,
   retryAfter,
+  STARTS_AT_ONCE,
   TENANT_QUEUE,
   whoGivesWay,
 } from './scaling.js';
@@ -198,6 +200,7 @@ export function createFleet(options: FleetOptions) {
 
   function started(instance: Instance, address: ProcessAddress) {
     instance.address = address;
+    shares.settled(instance.fn);
     byProcess.set(address.process, instance);
     instance.lastUsed = now();
     if (instance.state === 'starting') instance.state = 'live';
@@ -208,6 +211,7 @@ export function createFleet(options: FleetOptions) {
 
   /** The instance could not be started: everything that waits for it is told so. */
   function failed(instance: Instance, denial: Denial) {
+    shares.settled(instance.fn);
     forget(instance);
     const state = functions.get(instance.fn.id);
     if (state === undefined) return;
@@ -378,12 +382,23 @@ export function createFleet(options: FleetOptions) {
       state.atQuota = quota !== null && !mayStart(quota, state.share, state.fn);
       if (state.atQuota) return makeRoomInTenant(state);
       if (instances.size >= options.maxInstances) return makeRoom(state);
+      if (state.share.starting >= STARTS_AT_ONCE && !hasTurn(state.share)) return;
       const instance = newInstance(++lastKey, state.fn, now());
       instances.set(instance.key, instance);
       shares.started(state.fn);
       state.instances.add(instance);
       actions.start(instance);
     }
+  }
+
+  function hasTurn(share: TenantShare): boolean {
+    if (now() - share.heldBackAt < SEARCH_MS) return false;
+    const starting = [...instances.values()].filter(
+      ({ address, fn }) => address === null && fn.tenant === share.tenant,
+    );
+    if (isItsTurn(starting, now())) return true;
+    share.heldBackAt = now();
+    return false;
   }
 
   /** The node is full: a process of a tenant that has more than its share gives way, else one that is idle. */

@@ -8,6 +8,13 @@ const QUEUE_FACTOR = 16;
 const MAX_QUEUE = 4096;
 /** Calls of all functions of one tenant that may wait on one node. */
 export const TENANT_QUEUE = MAX_QUEUE;
+/**
+ * Processes of one tenant that are started at once: they are made one after another, and another tenant's first call is
+ * not to wait behind all that a flood asks for.
+ */
+export const STARTS_AT_ONCE = 8;
+/** ms after which one that is being started has been made, and only its module still loads. */
+const START_MS = 2_000;
 /** ms without a call after which a process can make room: routers report use every second. */
 const IDLE_MS = 1_000;
 /** ms that a call waits for capacity (Cloud Run waits 10 s). */
@@ -65,6 +72,13 @@ export function mayStart(
     share.processes + elsewhere.processes < quota.processes &&
     share.memoryMib + elsewhere.memoryMib + fn.memory_limit_mb <= quota.memoryMib
   );
+}
+
+/** Whether it is the tenant's turn to start one more, given those of it that are being started. */
+export function isItsTurn(starting: Iterable<Pick<Instance, 'lastUsed'>>, now: number): boolean {
+  let fresh = 0;
+  for (const { lastUsed } of starting) if (now - lastUsed < START_MS) fresh++;
+  return fresh < STARTS_AT_ONCE;
 }
 
 /** Whether the quota has room for one process of the function, whatever else ends. */

@@ -9,10 +9,14 @@ export interface TenantShare {
   processes: number;
   /** Sum of their `memory_limit_mb`. */
   memoryMib: number;
+  /** Those of them that are being started. */
+  starting: number;
   /** Calls that wait for a slot, of all its functions. */
   readonly waiting: { length: number };
   /** When a process of its own that could make room was last looked for, Unix ms. */
   searchedAt: number;
+  /** When it was not its turn to start a process last, Unix ms. */
+  heldBackAt: number;
 }
 
 type Started = Pick<FunctionMeta, 'tenant' | 'memory_limit_mb'>;
@@ -29,8 +33,10 @@ export function createTenantShares() {
         functions: 0,
         processes: 0,
         memoryMib: 0,
+        starting: 0,
         waiting: { length: 0 },
         searchedAt: Number.NEGATIVE_INFINITY,
+        heldBackAt: Number.NEGATIVE_INFINITY,
       };
       shares.set(tenant, share);
     }
@@ -58,7 +64,12 @@ export function createTenantShares() {
     started(fn: Started) {
       const share = of(fn);
       share.processes++;
+      share.starting++;
       share.memoryMib += fn.memory_limit_mb;
+    },
+    /** It has started, or could not be. */
+    settled(fn: Started) {
+      of(fn).starting--;
     },
     ended(fn: Started) {
       const share = of(fn);
