@@ -164,6 +164,7 @@ describe('what the store does for a tenant', () => {
   let store: Store;
 
   beforeAll(async () => {
+    await run(database, 'delete from secrets'); // what the tables were filled with opens with no key
     await run(database, "create role plain noinherit login password 'plain'; grant hearth_tenant to plain");
     store = await openStore({ ...database, user: 'plain', password: 'plain' }, { secretKeys: SECRET_KEYS });
   });
@@ -181,6 +182,7 @@ describe('what the store does for a tenant', () => {
     actor: someone,
   };
   const range = { from: new Date(0), to: new Date(), group: 'total' as const };
+  const owner = { tenant: A, function: null };
   const key = {
     tenant: A,
     kind: 'api' as const,
@@ -208,6 +210,10 @@ describe('what the store does for a tenant', () => {
     'apiKeys.list': () => store.apiKeys.list(A),
     'apiKeys.find': () => store.apiKeys.find(A, id),
     'apiKeys.remove': () => store.apiKeys.remove(A, id, someone),
+    'secrets.set': () => store.secrets.set(owner, 'A', 'a value', someone),
+    'secrets.list': () => store.secrets.list(owner),
+    'secrets.values': () => store.secrets.values(A, null),
+    'secrets.remove': () => store.secrets.remove(owner, 'A', someone),
     'usage.read': () => store.usage.read(A, { ...range, ...query }),
     'audit.list': () => store.audit.list(A, query),
   };
@@ -227,6 +233,7 @@ describe('what the store does for a tenant', () => {
     ...['tenants.dropDeparted', 'tenants.stamps', 'tenants.settleDefaultSecret'],
     ...['apiKeys.byHashes', 'apiKeys.noteUse', 'jwtSecrets.forToken', 'jwtSecrets.rotate'],
     ...['quotaUse.add', 'quotaUse.current', 'quotaUse.exchange', 'quotaUse.leave', 'quotaUse.dropEnded'],
+    ...['resealing.unknown', 'resealing.run'],
     ...['usage.add', 'usage.dropExpired', 'audit.listAll', 'audit.dropExpired', 'notifications.listen'],
   ];
 

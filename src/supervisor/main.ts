@@ -107,7 +107,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const processUsage = createProcessUsage(ledger, Date.now);
   const join = createExecutionJoin({
     write(execution) {
-      // A router counts the CPU of those that it writes by itself.
+      // Of those that were complete their router has counted the CPU.
       ledger.add(execution, { cpu_ms: execution.cpu_ms ?? 0 });
       writer.add(execution);
     },

@@ -38,6 +38,9 @@ beforeAll(async () => {
   await until(async () => (await b.api(`/api/v1/executions/${ofB.executions}`)).status === 200);
   const document = await fetch(`${running.node.url}/api/v1/openapi.json`);
   routes = readRoutes(await document.json()).filter((route) => !route.public);
+  const secret = { method: 'PUT', json: { value: MARKER } };
+  expect((await b.api('/api/v1/secrets/TOKEN', secret)).status).toBe(201);
+  ofB.secrets = 'TOKEN';
   ofB.keys = (await keyOf(b, { kind: 'api', scopes: [...SCOPES] })).id;
   credentials = await credentialsOf(a, SECRETS.a);
 });

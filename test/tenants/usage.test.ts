@@ -69,9 +69,13 @@ describe('usage', () => {
 
   it('has every call’s CPU once, whoever writes its execution', async () => {
     await tenant.deploy('logs', LOGS);
+    await tenant.deploy('keeps', ANSWERS);
+    const secret = { method: 'PUT', json: { value: 'a secret value' } };
+    expect((await tenant.api('/api/v1/secrets/A?function=keeps', secret)).status).toBe(201);
     await calls('logs', 20);
+    await calls('keeps', 20);
     const byFunction = await usage('?group=function');
-    for (const name of ['answers', 'logs']) {
+    for (const name of ['answers', 'logs', 'keeps']) {
       const answer = await tenant.api(`/api/v1/functions/${name}/executions?limit=200`);
       const executions = ExecutionRecord.array().parse(await answer.json());
       const cpu = executions.reduce((sum, { cpu_ms }) => sum + (cpu_ms ?? 0), 0);
