@@ -287,14 +287,16 @@ describe('a deletion', () => {
     const execution = (await tenant.call('hello')).headers.get('x-execution-id') ?? '';
     await tenant.call('gone');
     await tenant.api('/api/v1/functions/gone', { method: 'DELETE' });
+    for (const path of ['/api/v1/secrets/A', '/api/v1/secrets/A?function=hello'])
+      expect((await tenant.api(path, { method: 'PUT', json: { value: 'a secret' } })).status).toBe(201);
+    for (const json of [
+      { kind: 'service', name: 'one' },
+      { kind: 'api', name: 'two', scopes: ['read:functions'] },
+    ])
+      expect((await tenant.api('/api/v1/keys', { method: 'POST', json })).status).toBe(201);
     await running.sql(`
-      insert into api_keys (tenant, kind, name, prefix, hash)
-        values ('${slug}', 'api', 'one', 'hth_api_', sha256('${slug} one')), ('${slug}', 'service', 'two', 'hth_svc_', sha256('${slug} two'));
-      insert into secrets (tenant, name, sealed, key_id, digest) values ('${slug}', 'A', '', '', '');
-      insert into secrets (tenant, function_id, name, sealed, key_id, digest)
-        select '${slug}', id, 'A', '', '', '' from functions where tenant = '${slug}' and name = 'hello';
       insert into quota_windows (tenant, quota, starts_at) values ('${slug}', 'day', now());
-      insert into quota_gauges values (gen_random_uuid(), '${slug}', 1, 1, 128, now());`);
+      insert into quota_gauges values (gen_random_uuid(), '${slug}', 1, 1, 128, now())`);
     return { ...tenant, execution };
   }
 
