@@ -51,6 +51,13 @@ async function calls(name: string, count: number): Promise<number> {
   return answered;
 }
 
+/** Asked on connections of their own, so that each router is: whether all of them serve. */
+async function areReady(): Promise<boolean> {
+  const asked = Array.from({ length: 6 }, () => exactRequest(running.node.url, { path: '/readyz' }));
+  const answers = await Promise.all(asked).catch(() => []); // one was on its way to the router that is gone
+  return answers.length > 0 && answers.every(({ status }) => status === 200);
+}
+
 describe('usage', () => {
   it('counts calls, bytes, cold starts and the memory that processes have, and nothing that was refused', async () => {
     expect(await total()).toMatchObject({ calls: 0, egress_bytes: 0, cold_starts: 0 });
@@ -171,6 +178,7 @@ describe('usage', () => {
       const routers = routersOf(supervisor);
       return routers.length === 2 && routers.every(({ pid }) => pid !== victim?.pid);
     });
+    await until(areReady);
     const after = await total('?function=answers');
     expect(after.calls).toBe(before.calls + 25);
 
