@@ -51,6 +51,7 @@ beforeAll(async () => {
   other = await running.tenant('other');
   const code = await readFile(join(root, 'test/functions/default_function.ts'), 'utf8');
   await running.node.deploy('whoami', code);
+  await running.node.deploy('open', code, { allow_unauthenticated: true });
   await acme.deploy('whoami', code);
   await other.deploy('whoami', code);
   await other.deploy('calls', CALLS, { max_instances: 1 });
@@ -61,9 +62,9 @@ afterAll(async () => {
 });
 
 /** Who the function whoami took the caller for, `<role> <user> of <tenant>`, or the status and code of the refusal. */
-async function whoami(token: string, where = '', headers: Record<string, string> = {}): Promise<string> {
+async function whoami(token: string, where = '', headers = {}, name = 'whoami'): Promise<string> {
   const answer = await exactRequest(running.node.url, {
-    path: `${where}/functions/v1/whoami`,
+    path: `${where}/functions/v1/${name}`,
     headers: { authorization: `Bearer ${token}`, ...headers },
   });
   const seen = JSON.parse(answer.body.toString());
@@ -228,7 +229,10 @@ describe('keys of an issuer that cannot be had', () => {
       key: 'admin',
       json: { jwt: { issuer: slow.url } },
     });
-    expect(await whoami(token)).toBe('503 UNAVAILABLE');
+    for (const name of ['whoami', 'open', 'unknown'])
+      expect(await whoami(token, '', {}, name)).toBe('503 UNAVAILABLE');
+    expect(await whoami('nonsense', '', {}, 'open')).toBe('nobody - of default');
+    expect(await whoami('nonsense', '', {}, 'unknown')).toBe('401 UNAUTHENTICATED');
   });
 });
 
@@ -389,7 +393,7 @@ describe('replacing the secret', () => {
     for (let round = 0; round < 6; round++) {
       const rotated = Rotated.parse(await (await rotate('other')).json());
       keys.push(rotated.anon_key);
-      service = rotated.service_key;
+      [service, anon] = [rotated.service_key, rotated.anon_key];
     }
     const verdicts = await Promise.all(keys.map((key) => whoami(key)));
     expect(verdicts.map((verdict) => verdict.startsWith('anon'))).toEqual([
@@ -404,7 +408,8 @@ describe('replacing the secret', () => {
     const answer = await rotate('other', { secret, grace_seconds: 60 });
     const text = await answer.text();
     expect(text).not.toContain(secret);
-    service = Rotated.parse(JSON.parse(text)).service_key;
+    const rotated = Rotated.parse(JSON.parse(text));
+    [service, anon] = [rotated.service_key, rotated.anon_key];
     const token = signToken(secret, { role: 'authenticated', sub: 'u9', exp: inAnHour() });
     expect(await everywhere(token, '/t/other')).toBe('authenticated u9 of other');
     const entries = await running.sql(`select * from audit where tenant = 'other' order by id desc limit 1`);
@@ -419,15 +424,16 @@ describe('replacing the secret', () => {
     expect(JSON.stringify(entries)).not.toContain(secret);
   });
 
+  // Called with an anon key: others lend a function their own token.
   it('reaches the tokens of functions that run', async () => {
     const call = async () =>
       z
         .object({ pid: z.number(), status: z.number() })
-        .parse(await (await other.api('/functions/v1/calls', { key: service })).json());
+        .parse(await (await other.api('/functions/v1/calls', { key: anon })).json());
     const first = await call();
     expect(first).toMatchObject({ status: 200 });
-    const { service_key } = Rotated.parse(await (await rotate('other', { grace_seconds: 0 })).json());
-    service = service_key;
+    const rotated = Rotated.parse(await (await rotate('other', { grace_seconds: 0 })).json());
+    [service, anon] = [rotated.service_key, rotated.anon_key];
     await until(async () => (await call()).status === 200);
     expect(await call()).toEqual(first);
   });
