@@ -21,7 +21,7 @@ let a: TestTenant;
 let b: TestTenant;
 let routes: Route[];
 /** What B has, as paths name it. */
-const ofB: Record<string, string> = { functions: 'shared', tenants: 'b' };
+const ofB: Record<string, string> = { functions: 'shared', tenants: 'b', secrets: 'ONLY_B' };
 /** A's credentials of every kind, as headers. */
 let credentials: [kind: string, headers: Record<string, string>][];
 
@@ -33,6 +33,7 @@ beforeAll(async () => {
   await b.deploy('shared', shared(MARKER), { routes: ['/shared'] });
   await b.deploy('open', shared(MARKER), { allow_unauthenticated: true });
   await b.deploy('only-b', shared(MARKER));
+  await b.api('/api/v1/secrets/ONLY_B', { method: 'PUT', json: { value: 'a value of b' } });
   const called = await b.call('shared');
   ofB.executions = called.headers.get('x-execution-id') ?? '';
   await until(async () => (await b.api(`/api/v1/executions/${ofB.executions}`)).status === 200);
