@@ -181,8 +181,11 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         version,
       },
       async onDefaultSecret(jwtSecret) {
-        await writeKeys(await makeKeys(keys, { jwtSecret, adminKey: keys.admin_key }));
+        const fresh = await makeKeys(keys, { jwtSecret, adminKey: keys.admin_key });
+        await writeKeys(fresh);
+        return fresh.anon_key;
       },
+      defaultKey: { secret: jwtSecret, key: keys.anon_key },
       url: urlOf(platformHost(config.host, process.platform), port),
       region: config.region,
       onError: warn,

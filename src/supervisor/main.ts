@@ -59,8 +59,10 @@ export interface SupervisorOptions {
   /** The node's address as functions reach it. */
   url: string;
   region: string;
-  /** The default tenant's tokens are signed with another secret from now on. */
-  onDefaultSecret(secret: string): Promise<void>;
+  /** The default tenant's secret, and its anon key. */
+  defaultKey: { secret: string; key: string };
+  /** The default tenant's tokens are signed with another secret from now on: resolves with its anon key. */
+  onDefaultSecret(secret: string): Promise<string>;
   onError(error: unknown): void;
 }
 
@@ -136,6 +138,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   });
 
   const tenants = new Map<string, TenantWithSecrets>();
+  /** Of tenants that have or had a process here. */
+  const anonKeys = new Map<string, { secret: string; key: string }>([['default', options.defaultKey]]);
   const processOf = (id: number) => processes.get(id);
   const processes = new Map<number, DenoProcess>();
 
@@ -216,8 +220,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     return signToken(secretOf(fn.tenant), claims);
   }
 
+  /** The same for all of a tenant's processes, and for the default tenant that of `credentials.json`. */
   function anonKeyOf(tenant: string): string {
-    return signKey(secretOf(tenant), 'anon', tenant, Math.floor(Date.now() / 1000));
+    const secret = secretOf(tenant);
+    let known = anonKeys.get(tenant);
+    if (known?.secret !== secret) {
+      known = { secret, key: signKey(secret, 'anon', tenant, Math.floor(Date.now() / 1000)) };
+      anonKeys.set(tenant, known);
+    }
+    return known.key;
   }
 
   /** What its tokens are signed with. */
@@ -249,9 +260,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   async function onSecret({ slug, jwt_secrets }: TenantWithSecrets) {
-    renewTokens(slug);
     const secret = jwt_secrets[0]?.secret;
-    if (slug === 'default' && secret !== undefined) await options.onDefaultSecret(secret).catch(onError);
+    if (slug === 'default' && secret !== undefined) {
+      await options.onDefaultSecret(secret).then((key) => anonKeys.set(slug, { secret, key }), onError);
+    }
+    renewTokens(slug);
   }
 
   const cpuLimits = createCpuLimits();
@@ -324,6 +337,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     for (const { slug } of change.changed) quotas.tenantChanged(slug);
     for (const slug of renewed) fleet.renewSecrets(slug);
     for (const slug of change.removed) {
+      anonKeys.delete(slug);
       quotas.tenantRemoved(slug);
       secrets.forgetTenant(slug);
     }

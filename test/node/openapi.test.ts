@@ -48,6 +48,7 @@ afterAll(async () => {
 /** For each operation a request that it answers well, and more that it refuses; deletion comes last. */
 function requests(): Record<string, Request[]> {
   const known = '/api/v1/functions/known';
+  const tenants = '/api/v1/admin/tenants';
   const one = (path: string, ...more: Request[]): Request[] => [{ path }, ...more];
   const anonymous = (path: string): Request[] => [
     { path, key: 'none' },
@@ -140,6 +141,46 @@ function requests(): Record<string, Request[]> {
       { path: '/api/v1/tokens', json: { role: 'root' } },
       { path: '/api/v1/tokens', json: { role: 'anon', sub: 'x'.repeat(20_000) } },
       ...anonymous('/api/v1/tokens'),
+    ],
+    'get /api/v1/tenant': one('/api/v1/tenant', { path: '/api/v1/tenant', key: 'none' }),
+    'get /api/v1/usage': one(
+      '/api/v1/usage',
+      { path: '/api/v1/usage?group=odd' },
+      ...anonymous('/api/v1/usage'),
+    ),
+    'get /api/v1/audit': one(
+      '/api/v1/audit',
+      { path: '/api/v1/audit?limit=0' },
+      ...anonymous('/api/v1/audit'),
+    ),
+    'post /api/v1/admin/tenants': [
+      { path: tenants, json: { slug: 'acme' }, key: 'admin' },
+      { path: tenants, json: { slug: 'acme' }, key: 'admin' },
+      { path: tenants, json: { slug: 'Not a slug' }, key: 'admin' },
+      { path: tenants, json: { slug: 'other' } },
+    ],
+    'get /api/v1/admin/tenants': [
+      { path: tenants, key: 'admin' },
+      { path: `${tenants}?limit=0`, key: 'admin' },
+      { path: tenants },
+      ...anonymous(tenants),
+    ],
+    'get /api/v1/admin/tenants/{tenant}': [
+      { path: `${tenants}/acme`, key: 'admin' },
+      { path: `${tenants}/unknown`, key: 'admin' },
+      { path: `${tenants}/acme` },
+    ],
+    'patch /api/v1/admin/tenants/{tenant}': [
+      { path: `${tenants}/acme`, json: { quotas: { calls_per_minute: 100 } }, key: 'admin' },
+      { path: `${tenants}/acme`, json: { quotas: { nonsense: 1 } }, key: 'admin' },
+      { path: `${tenants}/unknown`, json: {}, key: 'admin' },
+      { path: `${tenants}/acme`, json: {} },
+    ],
+    'delete /api/v1/admin/tenants/{tenant}': [
+      { path: `${tenants}/acme`, key: 'admin' },
+      { path: `${tenants}/acme`, key: 'admin' },
+      { path: `${tenants}/default`, key: 'admin' },
+      { path: `${tenants}/acme` },
     ],
     'post /api/v1/admin/tenants/{tenant}/jwt-secret': [
       { path: '/api/v1/admin/tenants/default/jwt-secret', json: {}, key: 'admin' },
