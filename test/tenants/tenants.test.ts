@@ -284,8 +284,6 @@ describe('a deletion', () => {
     await tenant.deploy('hello', HELLO, { routes: ['/hello'] });
     await tenant.deploy('gone', HELLO);
     await tenant.api('/api/v1/functions/hello', { method: 'PATCH', json: { code: `${HELLO} // two` } });
-    for (const path of ['A', 'A?function=hello'])
-      await tenant.api(`/api/v1/secrets/${path}`, { method: 'PUT', json: { value: 'a value' } });
     const execution = (await tenant.call('hello')).headers.get('x-execution-id') ?? '';
     await tenant.call('gone');
     await tenant.api('/api/v1/functions/gone', { method: 'DELETE' });
