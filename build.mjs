@@ -56,7 +56,12 @@ await build({
   logLevel: 'warning',
 });
 
+// Where npx looks. With a `bin` in package.json it would install the package in its cache first, which takes seconds at
+// every call.
 chmodSync(join(root, 'dist/cli.js'), 0o755);
+const command = join(root, 'node_modules/.bin/hearth');
+rmSync(command, { force: true });
+symlinkSync('../../dist/cli.js', command);
 
 await build({
   entryPoints: [join(root, 'src/pool/runner/main.ts')],
