@@ -116,6 +116,27 @@ describe('tokens', () => {
   });
 });
 
+describe('a token that is not needed', () => {
+  it('stays here while there are others, and goes back where it was the last', () => {
+    const { budgets, grant, take } = setUp();
+    const budget = budgets.open(spec);
+    void budgets.wait(budget);
+    grant('c', 1, 5);
+    take();
+    budgets.refund(budget, 60_000);
+    expect(take()).toEqual([]);
+    expect(budgets.take(budget)).toBe(true);
+    void budgets.wait(budget);
+    grant('c', 1, 0);
+    take();
+    budgets.refund(budget, 60_000);
+    expect(take()).toEqual([{ t: 'budget-return', rows: [['c', 60_000, 1]], recalled: false }]);
+    expect(budgets.take(budget)).toBe(false);
+    budgets.refund(budget, 0); // of a window that has ended
+    expect(take()).toEqual([]);
+  });
+});
+
 describe('permits', () => {
   it('serve the next call that waits here when they come back', async () => {
     const { budgets, grantPermits, take } = setUp();

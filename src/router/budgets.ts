@@ -87,8 +87,9 @@ export function createBudgets({ send, now }: BudgetsOptions) {
     return true;
   }
 
-  /** Whether this router knows that there is none to be had. */
-  const isDenied = (budget: Budget) => budget.deniedUntil > now();
+  /** Whether this router has none and knows that there is none to be had. */
+  const isDenied = (budget: Budget) =>
+    budget.deniedUntil > now() && (budget.tokens <= 0 || now() >= budget.endsAt);
 
   /** Whether a token was taken, once the supervisor has said so. @throws OVERLOADED when it does not answer in time. */
   function wait(budget: Budget): Promise<boolean> {
@@ -105,7 +106,17 @@ export function createBudgets({ send, now }: BudgetsOptions) {
     send({ t: 'budget-ask', spec: budget.spec, wanted: budget.included });
   }
 
-  /** A token that was taken is not needed, or a permit's call is over. `startsAt`: of the window that it was taken in. */
+  /**
+   * A token that was taken is not needed. Where the supervisor had no others it goes there: another router may have been
+   * refused for the want of it. `startsAt`: of the window that it was taken in.
+   */
+  function refund(budget: Budget, startsAt: number) {
+    give(budget, startsAt);
+    const isLast = budget.left === 0 && budget.waiting.length === 0 && !budget.gone;
+    if (isLast && budget.startsAt === startsAt && budget.tokens > 0) putBack(budget, 1);
+  }
+
+  /** A token comes back: a permit, when its call is over. */
   function give(budget: Budget, startsAt: number) {
     if (budget.startsAt !== startsAt) return;
     budget.tokens++;
@@ -216,5 +227,10 @@ export function createBudgets({ send, now }: BudgetsOptions) {
     }
   }
 
-  return { open, close, take, isDenied, wait, give, handle, sweep };
+  /** The router stops: what it has not spent goes back. */
+  function stop() {
+    for (const budget of budgets.values()) if (now() < budget.endsAt) putBack(budget, budget.tokens);
+  }
+
+  return { open, close, take, isDenied, wait, give, refund, handle, sweep, stop };
 }

@@ -89,13 +89,10 @@ export function createAdmissions({ budgets, instruments, now }: AdmissionOptions
       const budget = callers.of(fn.id, rate, callerOf(principal, address));
       needed = [{ name: 'caller', budget }, ...needed];
     }
-    for (let at = 0; at < needed.length; at++) {
-      const { budget } = needed[at] as Policy;
-      if (budgets.take(budget)) continue;
-      if (!budgets.isDenied(budget)) return admitSlowly(needed, at, fn);
-      for (const { budget } of needed.slice(0, at)) budgets.give(budget, budget.startsAt);
-      throw refusal(needed, at, fn);
-    }
+    // Before anything is taken, so that a flood of refusals moves no token.
+    for (const policy of needed) if (budgets.isDenied(policy.budget)) throw refusal(policy, fn);
+    for (let at = 0; at < needed.length; at++)
+      if (!budgets.take((needed[at] as Policy).budget)) return admitSlowly(needed, at, fn);
     return admitted(needed);
   }
 
@@ -104,13 +101,14 @@ export function createAdmissions({ budgets, instruments, now }: AdmissionOptions
     const taken = needed.slice(0, from).map(({ budget }) => ({ budget, startsAt: budget.startsAt }));
     try {
       for (let at = from; at < needed.length; at++) {
-        const { budget } = needed[at] as Policy;
+        const policy = needed[at] as Policy;
+        const { budget } = policy;
         const got = budgets.take(budget) || (!budgets.isDenied(budget) && (await budgets.wait(budget)));
-        if (!got) throw refusal(needed, at, fn);
+        if (!got) throw refusal(policy, fn);
         taken.push({ budget, startsAt: budget.startsAt });
       }
     } catch (error) {
-      for (const { budget, startsAt } of taken) budgets.give(budget, startsAt);
+      for (const { budget, startsAt } of taken) budgets.refund(budget, startsAt);
       throw error;
     }
     return admitted(needed);
@@ -126,15 +124,15 @@ export function createAdmissions({ budgets, instruments, now }: AdmissionOptions
     };
   }
 
-  function refusal(needed: readonly Policy[], at: number, fn: FunctionMeta): HearthError {
-    const { name, budget } = needed[at] as Policy;
+  function refusal(policy: Policy, fn: FunctionMeta): HearthError {
+    const { name, budget } = policy;
     count(fn.tenant, name);
     return new HearthError(
       name === 'caller' ? 'RATE_LIMITED' : 'QUOTA_EXCEEDED',
       sentence(name, budget, fn),
       {
         retryAfter: name === 'concurrent' ? 1 : secondsUntil(budget.deniedUntil, now()),
-        fields: rateLimitFields([needed[at] as Policy], now()),
+        fields: rateLimitFields([policy], now()),
       },
     );
   }
@@ -169,6 +167,7 @@ export function createAdmissions({ budgets, instruments, now }: AdmissionOptions
       return true;
     },
     sweep: () => budgets.sweep(tenantBudgets()),
+    stop: budgets.stop,
   };
 }
 

@@ -290,6 +290,7 @@ export async function startRouter(
       clearInterval(deadlines);
       clearInterval(sweeps);
       leases.stop();
+      admissions.stop();
       await Promise.all([notes.stop(), usage.stop(), keyUse.stop()]);
       link.send({ t: 'metrics', deltas: metrics() });
       watch.stop();
