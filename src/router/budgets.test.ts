@@ -167,6 +167,24 @@ describe('permits', () => {
     expect(await later).toBe(false);
   });
 
+  it('that are owed go back when their calls end, idle ones at once; so do those of an older limit', async () => {
+    const { budgets, grantPermits, take } = setUp();
+    const budget = budgets.open(permits);
+    void budgets.wait(budget);
+    grantPermits(3);
+    budgets.take(budget);
+    take();
+    budgets.handle({ t: 'budget-owe', key: 'p', permits: 2 });
+    expect(take()).toEqual([{ t: 'budget-return', rows: [['p', 0, 1]], recalled: false }]);
+    budgets.give(budget, 0);
+    expect(take()).toEqual([{ t: 'budget-return', rows: [['p', 0, 1]], recalled: false }]);
+    expect(budgets.take(budget)).toBe(false);
+    budgets.open({ ...permits, limit: 1 });
+    budgets.give(budget, 0);
+    expect(take()).toEqual([{ t: 'budget-return', rows: [['p', 0, 1]], recalled: false }]);
+    expect([budgets.take(budget), budget.held]).toEqual([false, 0]);
+  });
+
   it('of calls that run when the quota is taken away go straight back', async () => {
     const { budgets, grantPermits, take } = setUp();
     const budget = budgets.open(permits);

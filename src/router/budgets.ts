@@ -19,6 +19,10 @@ interface Waiter {
 export class Budget {
   spec: BudgetSpec;
   tokens = 0;
+  /** Granted and not given back: `tokens` and, of permits, those of calls that run. */
+  held = 0;
+  /** Permits of calls that run that go back when these are over. */
+  owed = 0;
   /** Unix ms: the window that the tokens are of; 0 and infinity for permits. */
   startsAt = 0;
   endsAt = 0;
@@ -63,6 +67,8 @@ export function createBudgets({ send, now }: BudgetsOptions) {
     if (budget.spec.limit !== spec.limit || budget.spec.windowMs !== spec.windowMs) {
       putBack(budget, budget.tokens);
       budget.deniedUntil = 0;
+      // The next calls ask anew, under the new limit.
+      if (spec.windowMs === null) budget.owed = budget.held;
     }
     budget.spec = spec;
     return budget;
@@ -121,6 +127,10 @@ export function createBudgets({ send, now }: BudgetsOptions) {
     if (budget.startsAt !== startsAt) return;
     budget.tokens++;
     if (budget.gone) return putBack(budget, 1);
+    if (budget.owed > 0) {
+      budget.owed--;
+      return putBack(budget, 1);
+    }
     if (budget.spec.windowMs !== null) budget.spent--;
     if (budget.waiting.length > 0) serve(budget);
   }
@@ -141,6 +151,7 @@ export function createBudgets({ send, now }: BudgetsOptions) {
 
   function putBack(budget: Budget, tokens: number, recalled = false) {
     budget.tokens -= tokens;
+    budget.held -= tokens;
     if (tokens > 0 || recalled)
       send({ t: 'budget-return', rows: [[budget.spec.key, budget.startsAt, tokens]], recalled });
   }
@@ -154,10 +165,11 @@ export function createBudgets({ send, now }: BudgetsOptions) {
           send({ t: 'budget-return', rows: [[key, startsAt, tokens]], recalled: false });
           return true;
         }
-        if (budget.startsAt !== startsAt) budget.tokens = 0;
+        if (budget.startsAt !== startsAt) budget.tokens = budget.held = 0;
         budget.startsAt = startsAt;
         budget.endsAt = message.until ?? Number.POSITIVE_INFINITY;
         budget.tokens += tokens;
+        budget.held += tokens;
         budget.left = message.left;
         budget.deniedUntil = 0;
         budget.askedAt = 0;
@@ -183,6 +195,14 @@ export function createBudgets({ send, now }: BudgetsOptions) {
         else send({ t: 'budget-return', rows: [[message.key, 0, 0]], recalled: true });
         return true;
       }
+      case 'budget-owe': {
+        const budget = budgets.get(message.key);
+        if (budget === undefined) return true;
+        const idle = Math.min(budget.tokens, message.permits);
+        putBack(budget, idle);
+        budget.owed = message.permits - idle;
+        return true;
+      }
       case 'budget-open': {
         const budget = budgets.get(message.key);
         if (budget !== undefined) budget.deniedUntil = 0;
@@ -205,6 +225,7 @@ export function createBudgets({ send, now }: BudgetsOptions) {
       const idle = Math.min(spare, tokens);
       if (idle > 0 && now() < budget.endsAt) {
         budget.tokens -= idle;
+        budget.held -= idle;
         budget.left += idle;
         rows.push([spec.key, budget.startsAt, idle]);
       }

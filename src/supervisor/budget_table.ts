@@ -25,6 +25,8 @@ export interface Budget {
   recalledAt: number;
   /** Routers that were refused until the window's end. */
   readonly denied: Set<number>;
+  /** Routers that were told to give back permits. */
+  readonly owing: Set<number>;
   askedAt: number;
   /** Since when somebody has waited without a pause. */
   waitingSince: number;
@@ -139,6 +141,7 @@ function newBudget(spec: BudgetSpec): Budget {
     awaited: new Set(),
     recalledAt: 0,
     denied: new Set(),
+    owing: new Set(),
     askedAt: 0,
     waitingSince: 0,
   };

@@ -189,6 +189,25 @@ describe('permits', () => {
     expect(take('budget-grant')).toMatchObject([{ router: 2, message: { tokens: 1, until: null } }]);
   });
 
+  it('are claimed back where there are more than may be, until there are not', () => {
+    const { budgets, take } = setUp();
+    budgets.preload(permits(6), 0);
+    budgets.ask(1, permits(6), 3);
+    budgets.ask(2, permits(6), 2);
+    const budget = budgets.find('concurrent acme');
+    if (budget === undefined) throw new Error('no budget');
+    budgets.learn(budget, budget.used, 5);
+    expect(take('budget-owe')).toMatchObject([
+      { router: 1, message: { permits: 3 } },
+      { router: 2, message: { permits: 1 } },
+    ]);
+    budgets.giveBack(1, [['concurrent acme', 0, 3]], false);
+    budgets.learn(budget, budget.used, 0);
+    expect(take('budget-owe')).toMatchObject([{ router: 2, message: { permits: 0 } }]);
+    budgets.learn(budget, budget.used, 0);
+    expect(take('budget-owe')).toEqual([]);
+  });
+
   it('leave room for what runs on other nodes', () => {
     const { budgets, granted, take } = setUp();
     budgets.ask(1, permits(5), 5);

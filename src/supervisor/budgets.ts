@@ -39,6 +39,7 @@ export function createBudgets(options: BudgetsOptions) {
     if (budget.asks.size === 0) budget.waitingSince = now();
     budget.asks.set(router, { wanted, tried: false });
     settle(budget);
+    reclaim(budget);
   }
 
   /** Grants what there is; recalls where there is nothing; refuses where that brought nothing either. */
@@ -107,6 +108,20 @@ export function createBudgets(options: BudgetsOptions) {
     budget.denied.clear();
   }
 
+  /** Another node, or a lower limit, leaves room for fewer permits than are out: the routers use them again otherwise. */
+  function reclaim(budget: Budget) {
+    const { spec, holders, owing } = budget;
+    let over = spec.windowMs === null ? Math.max(0, -remaining(budget)) : 0;
+    if (over === 0 && owing.size === 0) return;
+    for (const [router, held] of holders) {
+      const permits = Math.min(over, held);
+      over -= permits;
+      if (permits === 0 && !owing.delete(router)) continue;
+      if (permits > 0) owing.add(router);
+      send(router, { t: 'budget-owe', key: spec.key, permits });
+    }
+  }
+
   function giveBack(
     router: number,
     rows: readonly (readonly [key: string, startsAt: number, tokens: number])[],
@@ -118,8 +133,10 @@ export function createBudgets(options: BudgetsOptions) {
       if (budget.startsAt === startsAt) {
         const held = budget.holders.get(router) ?? 0;
         const returned = Math.min(held, tokens);
-        if (held === returned) budget.holders.delete(router);
-        else budget.holders.set(router, held - returned);
+        if (held === returned) {
+          budget.holders.delete(router);
+          budget.owing.delete(router);
+        } else budget.holders.set(router, held - returned);
         budget.used -= returned;
       }
       if (recalled) budget.awaited.delete(router);
@@ -138,6 +155,7 @@ export function createBudgets(options: BudgetsOptions) {
       const awaited = budget.awaited.delete(router);
       budget.holders.delete(router);
       budget.denied.delete(router);
+      budget.owing.delete(router);
       if (budget.spec.windowMs === null) budget.used -= held;
       if (held > 0 || asked || awaited) settle(budget);
     }
@@ -164,6 +182,7 @@ export function createBudgets(options: BudgetsOptions) {
     budget.elsewhere = elsewhere;
     budget.known = true;
     settle(budget);
+    reclaim(budget);
   }
 
   return {

@@ -128,6 +128,11 @@ export type ToRouter =
   | { t: 'budget-deny'; key: string; until: number | null }
   /** Give back what is unspent, and say so if it is nothing: calls at another router wait. */
   | { t: 'budget-recall'; key: string }
+  /**
+   * More permits are out than there may be: give back this many, idle ones now and the others as their calls end. Only
+   * the latest number counts.
+   */
+  | { t: 'budget-owe'; key: string; permits: number }
   /** There are tokens again before the window's end. */
   | { t: 'budget-open'; key: string }
   /** The tenant has used up its month's CPU: none of its calls until then (Unix ms); 0: they may be made again. */
