@@ -2,17 +2,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
-import type { TriggerType } from '../store/types.js';
-import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
 import type { Authenticator } from './authenticate.js';
 import type { Admission, Admissions, TenantLimits } from './budgets_admission.js';
 import { Call, type CallContext } from './call.js';
-import type { CallDescription } from './call_description.js';
 import type { ClientAddress } from './client_address.js';
+import { type Called, describeCall } from './describe_call.js';
 import { requestTooLarge } from './failures.js';
 import type { FunctionEntry } from './function_entry.js';
 import type { FunctionTable } from './functions.js';
-import { encodeHeader, type ReadHeaders, readHeaders } from './headers.js';
+import { type ReadHeaders, readHeaders } from './headers.js';
 import { createUuid7, REQUEST_ID } from './ids.js';
 import type { Principal } from './principal.js';
 import { answerError, toHearthError } from './respond.js';
@@ -68,14 +66,8 @@ interface Asked {
   address: string;
 }
 
-interface Resolved {
-  entry: FunctionEntry;
+interface Resolved extends Called {
   limits: TenantLimits | null;
-  tenant: string;
-  trigger: TriggerType;
-  /** Path and query as the client sent them. */
-  path: string;
-  params: Record<string, string> | null;
 }
 
 export function createGateway(options: GatewayOptions): Gateway {
@@ -183,7 +175,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         admission = await options.admit(limits, entry.meta, entry.rate, principal, asked.address);
       if (!holdUntilClosed(admission, socket)) return;
       const request: UpgradeRequest = {
-        ...describe(incoming, headers, resolved, principal, id, requestId, admission),
+        ...describeCall(incoming, headers, resolved, principal, admission, id, requestId, options.mint),
         rawHeaders: incoming.rawHeaders,
         socket,
         head,
@@ -300,58 +292,17 @@ export function createGateway(options: GatewayOptions): Gateway {
       const cors = resolved.entry.corsHeaders(headers.origin);
       return refuse(outgoing, requestTooLarge(maxRequestBytes), requestId, cors);
     }
-    const description = describe(incoming, headers, resolved, principal, id, requestId, admission);
-    new Call(options.calls, description, incoming, outgoing).start();
-  }
-
-  function describe(
-    incoming: IncomingMessage,
-    headers: ReadHeaders,
-    resolved: Resolved,
-    principal: Principal | null,
-    executionId: string,
-    requestId: string,
-    admission: Admission | null,
-  ): CallDescription {
-    const { entry } = resolved;
-    const { forwarded } = headers;
-    const address = incoming.socket.remoteAddress ?? '';
-    // Each header costs on both sides of the socket, so there is none that says what another one says.
-    if (headers.host !== undefined) forwarded.push('host', headers.host);
-    if (requestId !== executionId) forwarded.push('x-request-id', requestId);
-    forwarded.push('x-execution-id', executionId, 'traceparent', traceparent(headers, executionId));
-    forwarded.push(
-      'x-forwarded-for',
-      headers.forwardedFor === undefined ? address : `${headers.forwardedFor}, ${address}`,
-    );
-    if (resolved.params !== null)
-      forwarded.push('x-hearth-params', encodeHeader(JSON.stringify(resolved.params)));
-    if (principal === null) forwarded.push('x-hearth-user-role', 'none');
-    else if (principal.role !== 'anon') {
-      forwarded.push('x-hearth-user-role', principal.role);
-      if (principal.userId !== undefined) forwarded.push('x-hearth-user-id', encodeHeader(principal.userId));
-      if (principal.userEmail !== undefined)
-        forwarded.push('x-hearth-user-email', encodeHeader(principal.userEmail));
-      // The process's own token is an anon one; a caller who may more has the function may as much.
-      forwarded.push('x-hearth-token', options.mint.tokenFor(principal, resolved.tenant));
-      if (principal.role === 'admin') hideCredentials(forwarded);
-    }
-    const scheme = headers.forwardedProto === 'https' ? 'https' : 'http';
-    const cors = entry.corsHeaders(headers.origin);
-    const answerHeaders = ['x-request-id', requestId, 'x-execution-id', executionId];
-    if (admission !== null) answerHeaders.push(...admission.fields);
-    return {
-      fn: entry.meta,
-      series: entry.series(resolved.trigger),
-      trigger: resolved.trigger,
-      executionId,
+    const description = describeCall(
+      incoming,
+      headers,
+      resolved,
+      principal,
+      admission,
+      id,
       requestId,
-      url: `${scheme}://${hostOf(headers.host)}${resolved.path}`,
-      hasBody: headers.hasBody,
-      framedBody: framedBody(incoming.method ?? 'GET', headers),
-      headers: forwarded,
-      answerHeaders: cors.length === 0 ? answerHeaders : answerHeaders.concat(cors),
-    };
+      options.mint,
+    );
+    new Call(options.calls, description, incoming, outgoing).start();
   }
 
   function refuse(outgoing: ServerResponse, thrown: unknown, requestId: string, extra: readonly string[]) {
@@ -383,16 +334,6 @@ function answeredPreflight(
   outgoing.writeHead(204, [...answer, 'x-request-id', requestId]);
   outgoing.end();
   return true;
-}
-
-/** Methods whose request may have a body, and those that a `Request` can have at all (the Fetch standard). */
-const WITH_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-
-/** Bytes of the body where the call suits a frame, else null. HEAD is left to HTTP, whose server leaves out the body. */
-function framedBody(method: string, headers: ReadHeaders): number | null {
-  if (!headers.hasBody) return method === 'GET' || WITH_BODY.has(method) ? 0 : null;
-  const { length } = headers;
-  return length !== undefined && length <= MAX_FRAMED_BODY && WITH_BODY.has(method) ? length : null;
 }
 
 /** The Fetch standard's CORS preflight. */
@@ -427,31 +368,6 @@ function checkTenant(principal: Principal, tenant: string) {
   if (principal.tenant !== null && principal.tenant !== tenant) {
     throw new HearthError('FORBIDDEN', 'The credential belongs to another tenant.');
   }
-}
-
-/** The platform's own key is nothing for a tenant's code to see. */
-function hideCredentials(forwarded: string[]) {
-  for (let index = forwarded.length - 2; index >= 0; index -= 2) {
-    const name = forwarded[index];
-    if (name === 'authorization' || name === 'x-service-key' || name === 'x-api-key' || name === 'apikey')
-      forwarded.splice(index, 2);
-  }
-}
-
-/** W3C Trace Context: the client's, or one made of the execution's id, which is random where it has to be. */
-function traceparent(headers: ReadHeaders, executionId: string): string {
-  const given = headers.traceparent;
-  if (given !== undefined && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(given))
-    return given;
-  const hex = executionId.replaceAll('-', '');
-  return `00-${hex}-${hex.slice(16)}-00`;
-}
-
-const HOST =
-  /^(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::(?:[0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?$/;
-
-function hostOf(host: string | undefined): string {
-  return host !== undefined && HOST.test(host) ? host : 'localhost';
 }
 
 function originForm(url: string): string {

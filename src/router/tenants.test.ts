@@ -1,22 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { TenantWithSecrets } from '../store/tenants.js';
+import { tenantRecord } from '../../test/support/tenant_record.js';
 import { createTenantTable, hostName } from './tenants.js';
-
-function tenant(slug: string, domains: string[] = []): TenantWithSecrets {
-  return {
-    slug,
-    domains,
-    display_name: slug,
-    status: 'active',
-    quotas: {},
-    jwt: {},
-    retention_days: 30,
-    secrets_revision: 1,
-    created_at: new Date(0),
-    updated_at: new Date(0),
-    jwt_secrets: [],
-  };
-}
 
 describe('the table of tenants', () => {
   it.each([
@@ -36,7 +20,7 @@ describe('the table of tenants', () => {
     ['', null],
   ])('finds in the Host "%s" the tenant %s', (host, slug) => {
     const tenants = createTenantTable('hearth.example');
-    tenants.set(tenant('acme', ['api.acme.example']));
+    tenants.set(tenantRecord('acme', { domains: ['api.acme.example'] }));
     expect(tenants.byHost(host)).toBe(slug);
     expect(tenants.byHost(host)).toBe(slug); // from what is remembered
   });
@@ -44,10 +28,10 @@ describe('the table of tenants', () => {
   it('forgets what a host stood for when domains change, and says of an entry that it is no longer current', () => {
     const tenants = createTenantTable(null);
     expect(tenants.byHost('api.acme.example')).toBeNull();
-    tenants.set(tenant('acme', ['api.acme.example']));
+    tenants.set(tenantRecord('acme', { domains: ['api.acme.example'] }));
     expect(tenants.byHost('api.acme.example')).toBe('acme');
     const before = tenants.bySlug('acme');
-    tenants.set(tenant('acme', ['new.acme.example']));
+    tenants.set(tenantRecord('acme', { domains: ['new.acme.example'] }));
     expect(before?.current).toBe(false);
     expect(tenants.byHost('api.acme.example')).toBeNull();
     expect(tenants.byHost('new.acme.example')).toBe('acme');

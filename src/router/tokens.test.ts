@@ -9,8 +9,8 @@ import {
   SignJWT,
 } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { tenantRecord } from '../../test/support/tenant_record.js';
 import { HearthError } from '../errors.js';
-import type { TenantWithSecrets } from '../store/tenants.js';
 import { signToken } from '../tokens.js';
 import type { JwksSets } from './jwks.js';
 import { createRemembered } from './remembered.js';
@@ -19,21 +19,6 @@ import { createTokenVerifier } from './tokens.js';
 
 const NOW_S = 2_000_000_000;
 let now = NOW_S * 1000;
-
-const tenant = (slug: string, change: Partial<TenantWithSecrets> = {}): TenantWithSecrets => ({
-  slug,
-  display_name: slug,
-  status: 'active',
-  domains: [],
-  quotas: {},
-  jwt: {},
-  retention_days: 30,
-  secrets_revision: 1,
-  created_at: new Date(0),
-  updated_at: new Date(0),
-  jwt_secrets: [{ secret: `the secret of ${slug}`, verifies_until: null }],
-  ...change,
-});
 
 const tenants = createTenantTable(null);
 const sets = new Map<string, JWK[]>();
@@ -79,10 +64,10 @@ beforeAll(async () => {
     keys.push({ ...(await exportJWK(pair.publicKey)), kid: alg });
   }
   sets.set('https://issuer.example/jwks', keys);
-  tenants.set(tenant('default'));
-  tenants.set(tenant('acme'));
+  tenants.set(tenantRecord('default'));
+  tenants.set(tenantRecord('acme'));
   tenants.set(
-    tenant('signed', {
+    tenantRecord('signed', {
       jwt: {
         jwks_url: 'https://issuer.example/jwks',
         issuer: 'https://issuer.example',
@@ -131,7 +116,7 @@ describe('a token that a tenant signed', () => {
   it('verifies by a secret that was replaced until its time, and is remembered no longer', async () => {
     const retires = new Date((NOW_S + 60) * 1000);
     tenants.set(
-      tenant('rotated', {
+      tenantRecord('rotated', {
         jwt_secrets: [
           { secret: 'the new secret', verifies_until: null },
           { secret: 'the secret of rotated', verifies_until: retires },
@@ -181,7 +166,7 @@ describe('a token that the holder of a public key’s other half signed', () => 
     expect((await verify(await foreign('ES256'), null)).principal.tenant).toBe('signed');
     // So that it is refused as another tenant's.
     expect((await verify(await foreign('ES256'), 'acme')).principal.tenant).toBe('signed');
-    tenants.set(tenant('twin', { jwt: { issuer: 'https://issuer.example' } }));
+    tenants.set(tenantRecord('twin', { jwt: { issuer: 'https://issuer.example' } }));
     expect(await refusal(await foreign('ES256'))).toMatch(/^UNAUTHENTICATED: .*no JWKS/);
     tenants.remove('twin');
     expect((await verify(await foreign('ES256'), null)).principal.tenant).toBe('signed');
@@ -222,7 +207,7 @@ describe('a token that the holder of a public key’s other half signed', () => 
   });
 
   it('waits for nothing and is not to blame where the keys cannot be had', async () => {
-    tenants.set(tenant('down', { jwt: { jwks_url: 'https://down.example/jwks' } }));
+    tenants.set(tenantRecord('down', { jwt: { jwks_url: 'https://down.example/jwks' } }));
     expect(await refusal(await foreign('ES256'), 'down')).toBe('UNAVAILABLE: away');
   });
 });
@@ -272,8 +257,8 @@ describe('what is signed with the wrong kind of key', () => {
 
 describe('a verdict that is remembered', () => {
   it('is of the tenant that was asked for, and of no other', async () => {
-    tenants.set(tenant('first', { jwt: { jwks_url: 'https://issuer.example/jwks' } }));
-    tenants.set(tenant('second', { jwt: { jwks_url: 'https://issuer.example/jwks' } }));
+    tenants.set(tenantRecord('first', { jwt: { jwks_url: 'https://issuer.example/jwks' } }));
+    tenants.set(tenantRecord('second', { jwt: { jwks_url: 'https://issuer.example/jwks' } }));
     const remembered = createRemembered(10);
     const token = await foreign('ES256');
     remembered.add(token, await verify(token, 'first'));
@@ -288,7 +273,7 @@ describe('a verdict that is remembered', () => {
     remembered.add(token, await verify(token, null));
     expect(remembered.get(token, 'anything', (NOW_S + 65) * 1000 - 1)).toBeDefined();
     expect(remembered.get(token, null, (NOW_S + 65) * 1000)).toBeUndefined();
-    tenants.set(tenant('acme'));
+    tenants.set(tenantRecord('acme'));
     expect(remembered.get(token, null, now)).toBeUndefined();
   });
 

@@ -12,7 +12,6 @@ import type { TenantWithSecrets } from '../store/tenants.js';
 import type { FunctionMeta } from '../store/types.js';
 import { createUsageLedger } from '../store/usage_ledger.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
-import { signKey, signToken } from '../tokens.js';
 import { createNodeQuotas } from './budgets_node.js';
 import { createClaims } from './claims.js';
 import { createCpuLimits } from './cpu_limits.js';
@@ -20,6 +19,7 @@ import { createExecutionJoin } from './execution_join.js';
 import { createFleet, type Fleet, type Instance } from './fleet.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
+import { type AnonKey, createProcessTokens, TOKEN_LIFE_S } from './process_tokens.js';
 import { createProcessUsage } from './process_usage.js';
 import type {
   ExecutionRow,
@@ -60,7 +60,7 @@ export interface SupervisorOptions {
   url: string;
   region: string;
   /** The default tenant's secret, and its anon key. */
-  defaultKey: { secret: string; key: string };
+  defaultKey: AnonKey;
   /** The default tenant's tokens are signed with another secret from now on: resolves with its anon key. */
   onDefaultSecret(secret: string): Promise<string>;
   onError(error: unknown): void;
@@ -83,8 +83,6 @@ const QUOTA_TICK_MS = 100;
 const DATABASE_CHECK_MS = 2_000;
 /** ms after its last known call for which a process counts as busy: routers report use every second. */
 const BUSY_MS = 1_500;
-/** Seconds that a process's own token is good for; half of it later it gets a new one. */
-const TOKEN_LIFE_S = 3_600;
 /** MiB that a Deno process has besides what its function holds. */
 const RUNTIME_MB = 64;
 /** Over so many times its soft limit a process is ended at once. */
@@ -138,8 +136,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   });
 
   const tenants = new Map<string, TenantWithSecrets>();
-  /** Of tenants that have or had a process here. */
-  const anonKeys = new Map<string, { secret: string; key: string }>([['default', options.defaultKey]]);
+  const tokens = createProcessTokens({
+    secretOf: (tenant) => tenants.get(tenant)?.jwt_secrets[0]?.secret,
+    now: Date.now,
+  });
+  tokens.keep('default', options.defaultKey); // that of `credentials.json`
   const processOf = (id: number) => processes.get(id);
   const processes = new Map<number, DenoProcess>();
 
@@ -183,8 +184,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       environmentOf(fn, {
         url: options.url,
         region: options.region,
-        anonKey: anonKeyOf(fn.tenant),
-        token: tokenOf(fn),
+        anonKey: tokens.anonKeyOf(fn.tenant),
+        token: tokens.tokenOf(fn.tenant),
       }),
     secrets: (fn) => secrets.of(fn, tenants.get(fn.tenant)?.secrets_revision ?? 1),
     events: (fn) => ({
@@ -214,30 +215,6 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     onError,
   });
 
-  function tokenOf(fn: FunctionMeta): string {
-    const now = Math.floor(Date.now() / 1000);
-    const claims = { role: 'anon', tenant: fn.tenant, iat: now, exp: now + TOKEN_LIFE_S };
-    return signToken(secretOf(fn.tenant), claims);
-  }
-
-  /** The same for all of a tenant's processes, and for the default tenant that of `credentials.json`. */
-  function anonKeyOf(tenant: string): string {
-    const secret = secretOf(tenant);
-    let known = anonKeys.get(tenant);
-    if (known?.secret !== secret) {
-      known = { secret, key: signKey(secret, 'anon', tenant, Math.floor(Date.now() / 1000)) };
-      anonKeys.set(tenant, known);
-    }
-    return known.key;
-  }
-
-  /** What its tokens are signed with. */
-  function secretOf(slug: string): string {
-    const secret = tenants.get(slug)?.jwt_secrets[0]?.secret;
-    if (secret === undefined) throw new Error(`there is no tenant ${slug}`);
-    return secret;
-  }
-
   /** Who follows a function's log sees why a process of it ended, where that is no matter of course. */
   function tellFollowers(process: DenoProcess, reason: EndReason) {
     const fn = fleet.instanceOf(process.id)?.fn;
@@ -250,11 +227,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     for (const process of processes.values()) {
       const fn = fleet.instanceOf(process.id)?.fn;
       if (fn === undefined || (tenant !== null && fn.tenant !== tenant)) continue;
-      const token = tokenOf(fn);
+      const token = tokens.tokenOf(fn.tenant);
       process.setEnv({
         HEARTH_TOKEN: token,
         FLUXBASE_TOKEN: token,
-        ...(tenant === null ? {} : { SUPABASE_ANON_KEY: anonKeyOf(tenant) }),
+        ...(tenant === null ? {} : { SUPABASE_ANON_KEY: tokens.anonKeyOf(tenant) }),
       });
     }
   }
@@ -262,7 +239,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   async function onSecret({ slug, jwt_secrets }: TenantWithSecrets) {
     const secret = jwt_secrets[0]?.secret;
     if (slug === 'default' && secret !== undefined) {
-      await options.onDefaultSecret(secret).then((key) => anonKeys.set(slug, { secret, key }), onError);
+      await options.onDefaultSecret(secret).then((key) => tokens.keep(slug, { secret, key }), onError);
     }
     renewTokens(slug);
   }
@@ -337,7 +314,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     for (const { slug } of change.changed) quotas.tenantChanged(slug);
     for (const slug of renewed) fleet.renewSecrets(slug);
     for (const slug of change.removed) {
-      anonKeys.delete(slug);
+      tokens.forget(slug);
       quotas.tenantRemoved(slug);
       secrets.forgetTenant(slug);
     }

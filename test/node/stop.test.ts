@@ -67,7 +67,7 @@ describe('SIGTERM', () => {
     const headers = { 'x-gate': gate.url, 'x-call': 'last' };
     const slow = node.call('waits_at_gate', { headers });
     await until(() => gate.arrived.length === 1);
-    const stream = await node.call('streams_slowly?chunks=30&ms=50');
+    const stream = await node.call('streams_slowly?chunks=80&ms=50');
     const follower = await node.api('/api/v1/functions/large/logs?follow=true');
     // Read until the answer is made, and no further: the rest of it is still on its way.
     const reader = await slowReader('/functions/v1/large');
@@ -95,7 +95,7 @@ describe('SIGTERM', () => {
     });
     gate.open();
     expect((await slow).status).toBe(200);
-    expect((await stream.text()).split('\n')).toHaveLength(31);
+    expect((await stream.text()).split('\n')).toHaveLength(81);
     reader.resume();
     await whole;
     expect(read).toBeGreaterThan(8_000_000);

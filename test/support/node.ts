@@ -1,10 +1,10 @@
 /** A whole node of Hearth as its users start it: `node dist/main.js`, with a data directory and ports of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { newDataDir } from './data_dir.js';
 
 export interface Credentials {
   url: string;
@@ -50,7 +50,7 @@ export async function startNode(
   env: Record<string, string> = {},
   options: { dataDir?: string; keepData?: boolean; cwd?: string } = {},
 ): Promise<TestNode> {
-  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'hearth-test-')));
+  const dataDir = options.dataDir ?? (await newDataDir());
   const emptyFunctions = join(dataDir, 'no-functions');
   const child = spawn(process.execPath, [join(root, 'dist/main.js')], {
     cwd: options.cwd ?? root,

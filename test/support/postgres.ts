@@ -1,10 +1,9 @@
 /** A real PostgreSQL for one test file: the embedded one, with as many databases in it as the tests ask for. */
-import { mkdtemp, rm, symlink, unlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm, symlink, unlink } from 'node:fs/promises';
 import { type Connection, connect, type SocketConnection } from '../../src/store/connection.js';
 import { startEmbedded } from '../../src/store/embedded.js';
 import { migrate } from '../../src/store/migrate.js';
+import { newDataDir } from './data_dir.js';
 
 export interface TestPostgres {
   /** The superuser's, to the database `postgres`, which stays empty. */
@@ -19,7 +18,7 @@ export interface TestPostgres {
 }
 
 export async function startTestPostgres(): Promise<TestPostgres> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'hearth-test-'));
+  const dataDir = await newDataDir();
   let server = await startEmbedded({ dataDir });
   const links: string[] = [];
   let made = 0;
