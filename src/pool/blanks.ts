@@ -45,6 +45,9 @@ interface KindPool {
   failures: number;
 }
 
+/** ms after which a process is replaced, while others are ready. */
+const REFILL_MS = 10;
+
 /** ms before the next spawn after `failures` that failed. */
 function backOff(failures: number): number {
   return Math.min(100 * 2 ** (failures - 1), 5_000);
@@ -103,6 +106,12 @@ export function createBlanks(options: BlanksOptions): Blanks {
     return whole;
   }
 
+  function replace({ pool, taken }: KindPool, process: DenoProcess) {
+    // To generic-pool, a process that was taken is one to be destroyed: it makes another in its place. Those of claims
+    // that still run are left alone: they may be blank yet.
+    if (taken.delete(process)) void pool.destroy(process).catch(options.onError);
+  }
+
   return {
     async take(kind) {
       const entry = poolOf(kind);
@@ -112,9 +121,10 @@ export function createBlanks(options: BlanksOptions): Blanks {
     },
     refill(kind, process) {
       const entry = poolOf(kind);
-      // To generic-pool, a process that was taken is one to be destroyed: it makes another in its place. Those of
-      // claims that still run are left alone: they may be blank yet.
-      if (entry.taken.delete(process)) void entry.pool.destroy(process).catch(options.onError);
+      // A start takes a whole core, and the call that the process was taken for is on its way yet.
+      if (entry.pool.available > 0 && entry.pool.pending === 0)
+        setTimeout(replace, REFILL_MS, entry, process);
+      else replace(entry, process);
     },
     counts: () =>
       [...pools.values()].map(({ kind, pool }) => ({ kind, ready: pool.available, starting: pool.pending })),

@@ -32,15 +32,23 @@ export interface ClaimRequest extends Omit<Specification, 'v8' | 'code' | 'env'>
 
 export interface Claimed {
   process: DenoProcess;
-  took: Specialised & { blankMs: number };
+  /** ms until there was a process, until there was its code as well, and what the process itself tells. */
+  took: Specialised & { processMs: number; codeMs: number };
 }
 
 export interface Pool {
   /**
    * Makes a blank process one version of a function. Rejects with `LoadFailure` when its module cannot be loaded
    * (the process is then gone), and with another error when no process could be had.
+   *
+   * @param onTaken called with the process when it is about to be told what it becomes: calls that are sent to it from
+   * then on wait in it for the module.
    */
-  claim(request: ClaimRequest, events: ProcessEvents): Promise<Claimed>;
+  claim(
+    request: ClaimRequest,
+    events: ProcessEvents,
+    onTaken: (process: DenoProcess) => void,
+  ): Promise<Claimed>;
   /** Every process that lives, blank ones too. */
   processes(): Iterable<DenoProcess>;
   counts(): { kind: BlankKind; ready: number; starting: number }[];
@@ -85,17 +93,20 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   return {
-    async claim(request, events) {
+    async claim(request, events, onTaken) {
       const kind = { memoryMb: memoryClass(request.memoryMb), net: request.permissions.net };
       const parts = Promise.all([request.code, request.env]);
       parts.catch(() => {}); // reported where it is awaited, which may be later
       const start = performance.now();
       const process = await blanks.take(kind);
-      const blankMs = performance.now() - start;
+      const taken = performance.now();
       try {
         const [{ code, v8 }, env] = await parts;
-        const took = await process.specialise({ ...request, code, v8, env }, events);
-        return { process, took: { ...took, blankMs } };
+        const codeMs = performance.now() - taken;
+        const specialised = process.specialise({ ...request, code, v8, env }, events);
+        onTaken(process);
+        const took = await specialised;
+        return { process, took: { ...took, processMs: taken - start, codeMs } };
       } catch (error) {
         process.kill('failed');
         throw error;

@@ -1,10 +1,11 @@
 /** One Deno process: spawned blank, claimed for one version of one function, watched until it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, write, writeSync } from 'node:fs';
 import { chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
 import type { FromRunner, LogLine, Thrown } from './messages.js';
@@ -123,6 +124,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
 
   const control: ControlChannel = await openControlChannel(join(dir, 'run', CONTROL_SOCKET), onMessage);
   if (user !== null) await chown(join(dir, 'run', CONTROL_SOCKET), user, user);
+  // Made ahead, and open: on the way of a first call each system call counts.
+  let codeFile: number | null = openSync(join(dir, 'code', 'main.js'), 'wx', 0o444);
   const filter = launch.filter === null ? 'ignore' : openSync(launch.filter, 'r');
   const child = spawn(launch.command, launch.args, {
     env: launch.env,
@@ -151,6 +154,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       settled = true;
       state = 'gone';
       control.close();
+      if (codeFile !== null) closeSync(codeFile);
+      codeFile = null;
       const ending = explainEnding(code, signal, stderr, killedFor);
       claimNext?.reject(
         new LoadFailure(
@@ -176,6 +181,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     switch (message.t) {
       case 'ready':
         ready();
+        control.send({ t: 'ping', n: 0 }); // so that it has read a message before its first call depends on one
         break;
       case 'claimed':
         state = 'live';
@@ -201,6 +207,18 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       case 'v8':
         events?.onCodeCache(Buffer.from(message.data, 'base64'));
         break;
+    }
+  }
+
+  /** The file is not the process's end's to close while it is written to. */
+  async function writeCode(bytes: Buffer) {
+    const file = codeFile;
+    codeFile = null;
+    if (file === null) return;
+    try {
+      await writeWhole(file, bytes);
+    } finally {
+      closeSync(file);
     }
   }
 
@@ -240,8 +258,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         claimNext = { resolve, reject };
       });
       loaded.catch(() => {}); // whoever awaits it below is told; if writing fails first, nobody does
-      await writeCode(join(dir, 'code', 'main.js'), what.code);
-      if (what.v8 !== null) await writeCode(join(dir, 'code', 'v8.bin'), what.v8);
+      await writeCode(what.code);
+      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o444 });
       control.send({
         t: 'claim',
         claim: {
@@ -306,10 +324,14 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   return deno;
 }
 
+const writeInPool = promisify(write);
+
 /** At once where it is small: on the way of a first call, a turn through the thread pool takes longer than the write. */
-async function writeCode(path: string, bytes: Buffer): Promise<void> {
-  if (bytes.length <= MAX_BYTES_AT_ONCE) writeFileSync(path, bytes, { mode: 0o444 });
-  else await writeFile(path, bytes, { mode: 0o444 });
+async function writeWhole(file: number, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    if (bytes.length <= MAX_BYTES_AT_ONCE) at += writeSync(file, bytes, at);
+    else at += (await writeInPool(file, bytes, at)).bytesWritten;
+  }
 }
 
 /** Readable to the process's user alone, and its own to write to only where it has to. */
@@ -326,7 +348,7 @@ async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): 
   }
 }
 
-const MAX_BYTES_AT_ONCE = 64 * 1024;
+const MAX_BYTES_AT_ONCE = 256 * 1024;
 /** Bytes of code below which compiling is faster than handing a cache over. */
 const MIN_CACHED_BYTES = 48 * 1024;
 

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HearthError, messageOf } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
-import { type Denial, FrameKind, type Roster, type Seated } from '../supervisor/protocol.js';
+import { type Denial, FrameKind, type LoadStages, type Roster, type Seated } from '../supervisor/protocol.js';
 import { readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
 import { type CallDescription, executionOf } from './call_description.js';
@@ -25,7 +25,7 @@ import {
   type Thrown,
   VERDICT_MS,
 } from './failures.js';
-import type { Leases, Slot, Waiting } from './leases.js';
+import type { Leases, Loading, Slot, Waiting } from './leases.js';
 import { answerError } from './respond.js';
 import { keepResult, type ResultText } from './result_text.js';
 
@@ -57,7 +57,7 @@ const UNSEEN = Object.assign(new Error('the process ended before it had seen the
 const ENDED = new Error('the process ended');
 const BROKEN_OFF = 'The answer broke off: its stream failed, or the process ended.';
 
-export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
+export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, Running {
   seat = -1;
   private readonly context: CallContext;
   private readonly request: CallDescription;
@@ -75,6 +75,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   /** The same, while its answer is fetched. */
   private fetched = 0;
   private collecting = false;
+  /** Takes up the answer that came before the word that the module is loaded. */
+  private held: (() => void) | null = null;
   /** Whether the function saw the call, for certain. */
   private seen = false;
   private body: RequestBody | null = null;
@@ -155,19 +157,60 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     const { fn } = this.request;
     const slot = this.context.leases.take(fn.id, fn.version);
     if (slot !== null) this.onSlot(slot);
-    else this.waiting = this.context.leases.wait(fn.id, this);
+    else {
+      this.request.timing?.asked();
+      this.waiting = this.context.leases.wait(fn.id, this);
+    }
   }
 
   onSlot(slot: Slot): void {
     this.waiting = 0;
     this.slot = slot;
+    this.request.timing?.granted();
     this.cold ||= slot.cold;
     const { address } = slot.lease;
     this.version = address.version;
     this.secretsOf = address.secrets ? address.process : null;
     if (this.over) return this.leave(true);
-    // Waiting for capacity does not count as the function's own time.
+    const { loading } = slot.lease;
+    if (loading === null) {
+      this.beginClock();
+      return this.send(slot);
+    }
+    loading.add(this);
+    // The loading has a limit of its own.
+    this.deadline = Number.POSITIVE_INFINITY;
+    // A frame waits in the process; what goes over HTTP waits here.
+    if (this.frame !== null) this.send(slot);
+  }
+
+  onLoaded(stages: LoadStages | null): void {
+    const { slot } = this;
+    if (this.over || slot === null) return;
+    if (stages !== null) this.request.timing?.loaded(stages);
+    this.beginClock();
+    if (this.frame === null) this.send(slot);
+    this.held?.();
+  }
+
+  onLoadFailed(denial: Denial | null): void {
+    if (this.over) return;
+    this.stopAsking?.();
+    this.stopAsking = null;
+    if (this.framed !== 0) this.slot?.lease.channel.abort(this.framed);
+    this.framed = 0;
+    this.leave(true);
+    if (denial !== null) this.onDenied(denial);
+    else if (this.attempts < MAX_ATTEMPTS) this.acquire();
+    else this.crashed('crash');
+  }
+
+  /** Waiting for capacity, and for a process to load, does not count as the function's own time. */
+  private beginClock(): void {
     this.deadline = this.context.now() + this.request.fn.timeout_seconds * 1000;
+  }
+
+  private send(slot: Slot): void {
     if (this.frame !== null) {
       this.framed = slot.lease.channel.send(this.frame.head, this.frame.body, this);
       return;
@@ -200,6 +243,15 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   }
 
   onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void {
+    const lease = this.slot?.lease;
+    if (lease !== undefined && lease.loading !== null) {
+      if (this.request.timing !== null && !this.over) {
+        // The supervisor is about to tell how long its stages took.
+        this.held = () => this.onAnswer(kind, cpuUs, status, headers, body);
+        return;
+      }
+      this.context.leases.loaded(lease);
+    }
     const call = this.framed;
     this.framed = 0;
     if (this.over) return this.leave(true);
@@ -250,6 +302,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     if ((length ?? 0) > this.context.maxResponseBytes) return this.unsendable(this.answerTooLarge());
     if (!this.request.fn.disable_execution_logs) this.result = keepResult(contentType, encoded);
     for (const header of this.request.answerHeaders) headers.push(header);
+    if (this.request.timing !== null) headers.push('server-timing', this.request.timing.header());
     try {
       outgoing.writeHead(status, headers);
     } catch (error) {
@@ -326,6 +379,12 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   onError(error: Error): void {
     const process = this.slot?.lease.address.process ?? 0;
     if (this.over) return this.leave(false);
+    if (this.slot !== null && this.slot.lease.loading !== null) {
+      // Ended while it loaded: `onLoadFailed` follows.
+      const timer = setTimeout(() => this.onLoadFailed(null), VERDICT_MS);
+      this.stopAsking = () => clearTimeout(timer);
+      return;
+    }
     if (!this.reached(error) && this.slot !== null) {
       const slot = this.slot;
       this.slot = null;
@@ -379,7 +438,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
   private clientGone(): void {
     if (this.over) return;
     if (this.waiting !== 0) this.context.leases.cancel(this.waiting);
-    const ran = this.slot !== null || this.stopAsking !== null;
+    const loads = this.slot !== null && this.slot.lease.loading !== null;
+    const ran = !loads && (this.slot !== null || this.stopAsking !== null);
     this.over = true;
     this.settle();
     if (ran) this.note('cancelled', 'The client went away before the answer was complete.', null);
@@ -421,6 +481,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Running {
     const slot = this.slot;
     if (slot === null) return;
     this.slot = null;
+    slot.lease.loading?.delete(this);
     this.context.leases.free(slot, reusable);
   }
 

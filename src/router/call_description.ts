@@ -1,5 +1,6 @@
 /** What a call is, from its request to its row. */
 import type { Execution, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
+import type { CallTiming } from './call_timing.js';
 import type { CallSeries } from './function_entry.js';
 
 export interface CallDescription {
@@ -17,6 +18,8 @@ export interface CallDescription {
   headers: string[];
   /** For the client, on every answer: name, value, name, value … */
   answerHeaders: readonly string[];
+  /** Where the caller may see where its time goes. */
+  timing: CallTiming | null;
 }
 
 /** How it went. */

@@ -4,6 +4,7 @@ import type { TriggerType } from '../store/types.js';
 import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
 import type { Admission } from './budgets_admission.js';
 import type { CallDescription } from './call_description.js';
+import { createCallTiming } from './call_timing.js';
 import type { FunctionEntry } from './function_entry.js';
 import { encodeHeader, type ReadHeaders } from './headers.js';
 import type { Principal } from './principal.js';
@@ -67,7 +68,13 @@ export function describeCall(
     framedBody: framedBody(incoming.method ?? 'GET', headers),
     headers: forwarded,
     answerHeaders: cors.length === 0 ? answerHeaders : answerHeaders.concat(cors),
+    timing: seesTiming(principal) ? createCallTiming(() => performance.now()) : null,
   };
+}
+
+/** Service credentials alone: it tells of the platform, and of others' load on it. */
+function seesTiming(principal: Principal | null): boolean {
+  return principal !== null && (principal.role === 'service_role' || principal.role === 'admin');
 }
 
 /** Methods whose request may have a body, and those that a `Request` can have at all (the Fetch standard). */

@@ -3,7 +3,7 @@
  * call; a function's processes are kept in a stack, so that the process used last is used next.
  */
 
-import type { Denial, ProcessAddress, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
+import type { Denial, LoadStages, ProcessAddress, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
 import { Channel } from './channel.js';
 import { Connection } from './connection.js';
 
@@ -23,13 +23,23 @@ export interface ProcessLease {
   reported: boolean;
   /** The fewest slots that were idle since the last sweep. */
   leastIdle: number;
+  /** Its calls, while its module loads; null once it is loaded. */
+  loading: Set<Loading> | null;
+}
+
+/** A call whose process loads its module yet. One of these is called, once, unless it leaves before. */
+export interface Loading {
+  /** `stages`: null where its process has answered before the supervisor has told. */
+  onLoaded(stages: LoadStages | null): void;
+  /** It never ran. `denial`: what becomes of it; null: another process may serve it. */
+  onLoadFailed(denial: Denial | null): void;
 }
 
 export interface Slot {
   readonly lease: ProcessLease;
   /** The call's own, once it has asked for one. */
   connection: Connection | null;
-  /** Whether the call waited for its process to start. */
+  /** Whether the call waits for its process to start. */
   readonly cold: boolean;
 }
 
@@ -49,6 +59,8 @@ export interface Leases {
   connect(slot: Slot): Connection;
   /** The call is over. `reusable`: its connection can serve another. */
   free(slot: Slot, reusable: boolean): void;
+  /** The process has answered: its module is loaded. */
+  loaded(lease: ProcessLease): void;
   /** The process did not take the call, so it is ending: no further call goes there. */
   lost(slot: Slot): void;
   /** Calls back with why a process ended, once the supervisor has said so; the returned function forgets it. */
@@ -108,18 +120,18 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
       const lease = held[index];
       if (lease === undefined || lease.retired || lease.stuck || lease.running >= lease.slots) continue;
       if (lease.address.version !== version) continue;
-      return occupy(lease, false);
+      return occupy(lease);
     }
     return null;
   }
 
-  function occupy(lease: ProcessLease, cold: boolean): Slot {
+  function occupy(lease: ProcessLease): Slot {
     lease.running++;
     lease.calls++;
     running++;
     const spare = lease.slots - lease.running;
     if (spare < lease.leastIdle) lease.leastIdle = spare;
-    return { lease, connection: null, cold };
+    return { lease, connection: null, cold: lease.loading !== null };
   }
 
   function connect(slot: Slot): Connection {
@@ -172,7 +184,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     const [call, waiting] = next;
     settle(call);
     send({ t: 'cancel', call });
-    waiting.onSlot(occupy(lease, false));
+    waiting.onSlot(occupy(lease));
   }
 
   function lost(slot: Slot) {
@@ -218,6 +230,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
         reported: false,
         idle: [],
         leastIdle: 0,
+        loading: message.loaded ? null : new Set(),
       };
       processes.set(to.process, lease);
       of(to.functionId).processes.push(lease);
@@ -225,8 +238,23 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     lease.slots += message.slots;
     const waiting = settle(message.call);
     // The caller went away meanwhile: the slot stays here, idle, until the sweep.
-    if (waiting !== null) waiting.onSlot(occupy(lease, message.cold));
+    if (waiting !== null) waiting.onSlot(occupy(lease));
     else if (lease.retired) giveBack(lease, message.slots);
+  }
+
+  function loaded(lease: ProcessLease, stages: LoadStages | null) {
+    const { loading } = lease;
+    lease.loading = null;
+    for (const call of loading ?? []) call.onLoaded(stages);
+  }
+
+  function loadFailed(process: number, denial: Denial | null) {
+    const lease = processes.get(process);
+    if (lease === undefined) return;
+    retire(process);
+    const { loading } = lease;
+    lease.loading = null;
+    for (const call of loading ?? []) call.onLoadFailed(denial);
   }
 
   function recall(functionId: string, slots: number) {
@@ -288,6 +316,14 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
       case 'grant':
         grant(message);
         break;
+      case 'loaded': {
+        const lease = processes.get(message.process);
+        if (lease !== undefined) loaded(lease, message.stages);
+        break;
+      }
+      case 'load-failed':
+        loadFailed(message.process, message.denial);
+        break;
       case 'deny':
         settle(message.call)?.onDenied(message.denial);
         break;
@@ -337,6 +373,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     cancel,
     connect,
     free,
+    loaded: (lease) => loaded(lease, null),
     lost,
     whyGone,
     handle,

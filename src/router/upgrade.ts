@@ -81,6 +81,14 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     secretsOf = address.secrets ? address.process : null;
     cold ||= granted.cold;
     context.running.add(running);
+    const { loading } = granted.lease;
+    if (loading === null) connect(granted);
+    else loading.add({ onLoaded: () => connect(granted), onLoadFailed });
+  }
+
+  function connect(granted: Slot) {
+    if (over) return;
+    const { address } = granted.lease;
     clearTimeout(timer);
     timer = setTimeout(overdue, fn.timeout_seconds * 1000);
     const upstream = httpRequest({
@@ -94,6 +102,15 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     upstream.on('response', onRefusal);
     upstream.on('error', onBroken);
     upstream.end();
+  }
+
+  function onLoadFailed(denial: Denial | null) {
+    if (over || slot === null) return;
+    context.leases.free(slot, true);
+    slot = null;
+    if (denial !== null) onDenied(denial);
+    else if (attempts < MAX_ATTEMPTS) begin();
+    else crashed('crash');
   }
 
   function onUpgrade(answer: IncomingMessage, upstream: Duplex, head: Buffer) {

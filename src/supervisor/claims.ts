@@ -3,7 +3,7 @@
 import { HearthError } from '../errors.js';
 import type { CodeCache } from '../pool/code_cache.js';
 import type { Claimed, Pool } from '../pool/main.js';
-import { LoadFailure, type ProcessEvents } from '../pool/process.js';
+import { type DenoProcess, LoadFailure, type ProcessEvents } from '../pool/process.js';
 import { isDatabaseAway } from '../store/database_errors.js';
 import type { FunctionMeta } from '../store/types.js';
 import type { Fleet, Instance } from './fleet.js';
@@ -23,8 +23,9 @@ export interface ClaimsOptions {
   /** @throws HearthError UNAVAILABLE */
   secrets(fn: FunctionMeta): Promise<ProcessSecrets>;
   events(fn: FunctionMeta): Omit<ProcessEvents, 'onCodeCache'>;
-  /** `redact`: takes the secrets out that the process has; null where it has none. */
-  onClaimed(fn: FunctionMeta, claimed: Claimed, tookMs: number, redact: Redact | null): void;
+  /** A process is about to become the function's. `redact`: takes the secrets out that it gets; null: it gets none. */
+  onTaken(process: DenoProcess, redact: Redact | null): void;
+  onClaimed(fn: FunctionMeta, claimed: Claimed, tookMs: number): void;
   onError(error: unknown): void;
 }
 
@@ -58,12 +59,23 @@ export function createClaims(options: ClaimsOptions): { start(instance: Instance
           onEnd: events.onEnd,
           onCodeCache: (bytes) => void code.putV8(fn.hash, bytes).catch(options.onError),
         },
+        (process) => {
+          options.onTaken(process, redact);
+          const { id, sockets, token } = process;
+          const { id: functionId, version } = fn;
+          fleet.opened(instance, {
+            process: id,
+            sockets,
+            token,
+            functionId,
+            version,
+            secrets: redact !== null,
+          });
+        },
       );
-      const { process } = claimed;
-      options.onClaimed(fn, claimed, performance.now() - began, redact);
-      const { id, sockets, token } = process;
-      const { id: functionId, version } = fn;
-      fleet.started(instance, { process: id, sockets, token, functionId, version, secrets: redact !== null });
+      options.onClaimed(fn, claimed, performance.now() - began);
+      const { processMs, codeMs, envMs: environmentMs, importMs } = claimed.took;
+      fleet.started(instance, { processMs, codeMs, environmentMs, importMs });
     } catch (error) {
       fleet.failed(instance, explain(fn, error, redact));
       // The health check reports an absent database.

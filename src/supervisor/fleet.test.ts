@@ -9,6 +9,8 @@ import { TENANT_QUEUE, whoGivesWay } from './scaling.js';
 const fn = (change: Partial<FunctionMeta> = {}) =>
   functionMeta({ max_concurrency: 2, max_instances: 2, ...change });
 
+const STAGES = { processMs: 1, codeMs: 2, environmentMs: 3, importMs: 4 };
+
 /** One call at a time. */
 const single = (change: Partial<FunctionMeta> = {}) => fn({ max_concurrency: 1, ...change });
 
@@ -19,6 +21,7 @@ function setUp(meta = fn(), options: { maxInstances?: number; quota?: ProcessQuo
   const starting: Instance[] = [];
   const ended: { process: number; reason: string }[] = [];
   const sent: { router: number; message: ToRouter }[] = [];
+  const told: ToRouter[] = [];
   const held = new Set<number>();
   const fleet = createFleet({
     now: () => time,
@@ -35,9 +38,23 @@ function setUp(meta = fn(), options: { maxInstances?: number; quota?: ProcessQuo
       },
       isHeld: (instance) => held.has(instance.address?.process ?? 0),
       send: (router, message) => sent.push({ router, message }),
-      broadcast: () => {},
+      broadcast: (message) => told.push(message),
     },
   });
+  function open(): Instance {
+    const instance = starting.shift();
+    if (instance === undefined) throw new Error('nothing is being started');
+    const { id, version } = instance.fn;
+    fleet.opened(instance, {
+      process: ++process,
+      sockets: { http: '', frames: '', progress: '' },
+      token: '',
+      functionId: id,
+      version,
+      secrets: false,
+    });
+    return instance;
+  }
   fleet.setFunction(meta);
   fleet.routerUp(1);
   fleet.routerUp(2);
@@ -45,25 +62,20 @@ function setUp(meta = fn(), options: { maxInstances?: number; quota?: ProcessQuo
     fleet,
     starting,
     ended,
+    /** To all routers. */
+    told,
     held,
     pass: (ms: number) => {
       time += ms;
       fleet.tick();
     },
-    /** The oldest instance that is being started is ready. */
+    /** The oldest instance that is being started has its process, which loads. */
+    open,
+    /** The same, and it has loaded. */
     ready() {
-      const instance = starting.shift();
-      if (instance === undefined) throw new Error('nothing is being started');
-      const { id, version } = instance.fn;
-      fleet.started(instance, {
-        process: ++process,
-        sockets: { http: '', frames: '', progress: '' },
-        token: '',
-        functionId: id,
-        version,
-        secrets: false,
-      });
-      return process;
+      const instance = open();
+      fleet.started(instance, STAGES);
+      return instance.address?.process ?? 0;
     },
     take: (type: ToRouter['t']) => {
       const found = sent.filter(({ message }) => message.t === type);
@@ -81,6 +93,64 @@ describe('the fleet', () => {
     expect(starting).toHaveLength(1);
     ready();
     expect(take('grant').map(({ message }) => message.t === 'grant' && message.call)).toEqual([1, 2]);
+  });
+
+  it('sends calls to a process that loads yet, and says when it has loaded', () => {
+    const { fleet, open, take } = setUp();
+    fleet.acquire(1, 'f', 1);
+    const instance = open();
+    expect(take('grant')[0]?.message).toMatchObject({ call: 1, loaded: false, to: { process: 1 } });
+    fleet.started(instance, STAGES);
+    expect(take('loaded')).toEqual([{ router: 1, message: { t: 'loaded', process: 1, stages: STAGES } }]);
+    fleet.release(1, 1, 2);
+    fleet.acquire(1, 'f', 2);
+    expect(take('grant')[0]?.message).toMatchObject({ call: 2, loaded: true });
+  });
+
+  it('starts no more for calls that the slots of a loading process hold, and one more for the next', () => {
+    const { fleet, starting, open } = setUp();
+    for (const call of [1, 2]) fleet.acquire(1, 'f', call);
+    open();
+    expect(starting).toHaveLength(0);
+    fleet.acquire(1, 'f', 3);
+    expect(starting).toHaveLength(1);
+  });
+
+  const threw = { code: 'FUNCTION_ERROR', message: 'it failed to load' } as const;
+
+  it('tells the calls of a process that fails to load what it told, before that the process is gone', () => {
+    const { fleet, open, take, told } = setUp();
+    fleet.acquire(1, 'f', 1);
+    const instance = open();
+    fleet.ended(1, 'crash');
+    expect(told).toEqual([]);
+    fleet.failed(instance, threw);
+    expect(take('load-failed')).toEqual([
+      { router: 1, message: { t: 'load-failed', process: 1, denial: threw } },
+    ]);
+    expect(told).toEqual([{ t: 'gone', process: 1, reason: 'crash' }]);
+  });
+
+  it('leaves the calls of a process that fails to load to another that works', () => {
+    const { fleet, open, ready, take } = setUp();
+    for (const call of [1, 2]) fleet.acquire(1, 'f', call);
+    ready();
+    fleet.acquire(1, 'f', 3);
+    fleet.failed(open(), threw);
+    expect(take('load-failed')[0]?.message).toMatchObject({ process: 2, denial: null });
+  });
+
+  it('ends a process that was superseded while it loaded, once its calls are done', () => {
+    const { fleet, open, ended, take } = setUp();
+    fleet.acquire(1, 'f', 1);
+    const instance = open();
+    fleet.setFunction(fn({ version: 2, hash: 'b'.repeat(64) }));
+    expect(take('retire')).toHaveLength(1);
+    fleet.release(1, 1, 1);
+    expect(ended).toEqual([]);
+    fleet.started(instance, STAGES);
+    fleet.release(1, 1, 1);
+    expect(ended).toEqual([{ process: 1, reason: 'superseded' }]);
   });
 
   it('starts as many processes as the waiting calls need, up to max_instances', () => {

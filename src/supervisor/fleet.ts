@@ -5,7 +5,7 @@
 import type { FunctionMeta } from '../store/types.js';
 import { type Instance, newInstance, type RetireReason } from './instance.js';
 import { isExpired } from './keepalive.js';
-import type { Denial, ProcessAddress, ToRouter } from './protocol.js';
+import type { Denial, LoadStages, ProcessAddress, ToRouter } from './protocol.js';
 import { createQueue, type Queue } from './queue.js';
 import { slotsToRecall } from './recalls.js';
 import {
@@ -198,15 +198,30 @@ export function createFleet(options: FleetOptions) {
     if (calls > 0 || running > 0) instance.lastUsed = now();
   }
 
-  function started(instance: Instance, address: ProcessAddress) {
+  /**
+   * The instance has its process, which is told what to become: calls may go there at once, and wait in it until its
+   * module is loaded. `started` or `failed` follows.
+   */
+  function opened(instance: Instance, address: ProcessAddress) {
     instance.address = address;
-    shares.settled(instance.fn);
     byProcess.set(address.process, instance);
+    const state = functions.get(instance.fn.id);
+    if (state !== undefined) serve(state);
+  }
+
+  /** Its module is loaded. */
+  function started(instance: Instance, stages: LoadStages) {
+    shares.settled(instance.fn);
+    instance.loaded = true;
     instance.lastUsed = now();
+    const { address } = instance;
+    if (address !== null)
+      for (const router of instance.leases.keys())
+        actions.send(router, { t: 'loaded', process: address.process, stages });
     if (instance.state === 'starting') instance.state = 'live';
     else endIfDrained(instance); // it was superseded while it started
     const state = functions.get(instance.fn.id);
-    if (state !== undefined) serve(state, true);
+    if (state !== undefined) serve(state);
   }
 
   /** The instance could not be started: everything that waits for it is told so. */
@@ -214,16 +229,29 @@ export function createFleet(options: FleetOptions) {
     shares.settled(instance.fn);
     forget(instance);
     const state = functions.get(instance.fn.id);
-    if (state === undefined) return;
     const superseded = instance.state === 'draining';
     instance.state = 'gone';
-    if (!superseded && ![...state.instances].some((other) => other.state === 'live')) denyAll(state, denial);
+    const others = state !== undefined && [...state.instances].some((other) => other.state === 'live');
+    // What another process can serve goes there.
+    const told = superseded || others ? null : denial;
+    const process = instance.address?.process;
+    if (process !== undefined) {
+      for (const router of instance.leases.keys())
+        actions.send(router, { t: 'load-failed', process, denial: told });
+      if (instance.endReason !== null) actions.broadcast({ t: 'gone', process, reason: instance.endReason });
+    }
+    if (state === undefined) return;
+    if (told !== null) denyAll(state, told);
     serve(state);
   }
 
   function ended(process: number, reason: string) {
-    actions.broadcast({ t: 'gone', process, reason });
     const instance = byProcess.get(process);
+    if (instance !== undefined && !instance.loaded) {
+      instance.endReason = reason; // `failed` follows, and knows what it means for its calls
+      return;
+    }
+    actions.broadcast({ t: 'gone', process, reason });
     if (instance === undefined) return;
     forget(instance);
     instance.state = 'gone';
@@ -250,16 +278,15 @@ export function createFleet(options: FleetOptions) {
     instance.retireReason ??= reason;
     instance.endBy = Math.min(instance.endBy, endBy);
     if (instance.state === 'draining') return;
-    const starting = instance.state === 'starting';
     instance.state = 'draining';
-    if (starting || instance.address === null) return;
+    if (instance.address === null) return;
     for (const router of instance.leases.keys())
       actions.send(router, { t: 'retire', process: instance.address.process });
     endIfDrained(instance);
   }
 
   function endIfDrained(instance: Instance) {
-    if (instance.address === null || instance.leased > 0) return;
+    if (!instance.loaded || instance.leased > 0) return;
     if (actions.isHeld(instance) && now() < instance.endBy) {
       // `waitUntil` gets as long as a call would.
       instance.endBy = Math.min(instance.endBy, now() + instance.fn.timeout_seconds * 1000);
@@ -328,7 +355,7 @@ export function createFleet(options: FleetOptions) {
   }
 
   /** Gives slots to what waits, asks other routers for idle ones, starts processes: called after every change. */
-  function serve(state: FunctionState, cold = false) {
+  function serve(state: FunctionState) {
     let free = freeSlots(state);
     while (state.waiters.length > 0 && free.total > 0) {
       const waiter = state.waiters.shift();
@@ -341,7 +368,8 @@ export function createFleet(options: FleetOptions) {
       instance.leased += slots;
       instance.lastUsed = now();
       options.onQueueWait(state.fn, now() - waiter.since);
-      actions.send(waiter.router, { t: 'grant', call: waiter.call, slots, cold, to: instance.address });
+      const { address: to, loaded } = instance;
+      actions.send(waiter.router, { t: 'grant', call: waiter.call, slots, loaded, to });
       free = freeSlots(state);
     }
     if (state.waiters.length === 0) {
@@ -357,7 +385,7 @@ export function createFleet(options: FleetOptions) {
     let total = 0;
     let best: Instance | null = null;
     for (const instance of state.instances) {
-      if (instance.state !== 'live' || instance.stuck) continue;
+      if (!takesCalls(instance)) continue;
       const free = state.fn.max_concurrency - instance.leased;
       if (free <= 0) continue;
       total += free;
@@ -373,7 +401,7 @@ export function createFleet(options: FleetOptions) {
     const count = processesToStart(state.fn, {
       waiting: state.waiters.length,
       freeSlots: 0,
-      starting: counted.filter((instance) => instance.state === 'starting').length,
+      starting: counted.filter(({ address }) => address === null).length,
       instances: counted.length,
     });
     for (let started = 0; started < count; started++) {
@@ -445,7 +473,8 @@ export function createFleet(options: FleetOptions) {
       serve(state);
     }
     for (const instance of [...instances.values()]) {
-      if (instance.state === 'draining' && instance.address !== null) {
+      if (instance.state === 'draining') {
+        if (!instance.loaded) continue;
         if (time >= instance.endBy) actions.end(instance, instance.retireReason ?? 'idle');
         else endIfDrained(instance);
       } else if (instance.uselessSince !== null && time - instance.uselessSince >= USELESS_MS) {
@@ -488,6 +517,7 @@ export function createFleet(options: FleetOptions) {
     cancel,
     release,
     usage,
+    opened,
     started,
     failed,
     ended,
@@ -509,6 +539,10 @@ export function createFleet(options: FleetOptions) {
       return total;
     },
   };
+}
+
+function takesCalls({ state, address, stuck }: Instance): boolean {
+  return !stuck && (state === 'live' || (state === 'starting' && address !== null));
 }
 
 function key(router: number, call: number): string {

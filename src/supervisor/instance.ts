@@ -16,8 +16,9 @@ export interface Instance {
   readonly key: number;
   readonly fn: FunctionMeta;
   state: 'starting' | 'live' | 'draining' | 'gone';
-  /** Set once it is live. */
+  /** Set once it has its process, which may load its module yet. */
   address: ProcessAddress | null;
+  loaded: boolean;
   /** Router → slots that it holds. */
   readonly leases: Map<number, number>;
   leased: number;
@@ -30,6 +31,8 @@ export interface Instance {
   /** Since when that has been all of them; null while it is not. */
   uselessSince: number | null;
   retireReason: RetireReason | null;
+  /** Why its process ended before its module was loaded. */
+  endReason: string | null;
   /** When a draining process is ended even though calls still run on it. */
   endBy: number;
 }
@@ -41,6 +44,7 @@ export function newInstance(key: number, fn: FunctionMeta, at: number): Instance
     fn,
     state: 'starting',
     address: null,
+    loaded: false,
     leases: new Map(),
     leased: 0,
     running: new Map(),
@@ -49,6 +53,7 @@ export function newInstance(key: number, fn: FunctionMeta, at: number): Instance
     unseen: new Set(),
     uselessSince: null,
     retireReason: null,
+    endReason: null,
     endBy: Number.POSITIVE_INFINITY,
   };
 }

@@ -195,8 +195,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       },
       onEnd: (id, cpuUs) => join.onEnd(fn.id, id, cpuUs),
     }),
-    onClaimed(fn, claimed, tookMs, redact) {
-      if (redact !== null) redaction.given(claimed.process.id, redact);
+    onTaken(process, redact) {
+      if (redact === null) return;
+      redaction.given(process.id, redact);
+      void process.ended.then(() => redaction.ended(process.id));
+    },
+    onClaimed(fn, claimed, tookMs) {
       processes.set(claimed.process.id, claimed.process);
       processUsage.claimed(claimed.process.id, fn);
       void claimed.process.ended.then(() => {
@@ -204,7 +208,6 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         processes.delete(claimed.process.id);
         cpuLimits.forget(claimed.process.id);
         quotas.processEnded(claimed.process.id);
-        redaction.ended(claimed.process.id);
       });
       void watch.cpuOf(claimed.process).then((cpuMs) => {
         if (cpuMs !== null && processes.has(claimed.process.id))

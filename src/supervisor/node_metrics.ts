@@ -33,6 +33,14 @@ export function createNodeMetrics(cluster: ClusterMetrics) {
   const shown = new Set<string>();
   const queuedBefore = new Set<string>();
 
+  const stage = (name: 'process' | 'code' | 'environment' | 'import') =>
+    instruments.startStageDuration.with({ 'hearth.stage': name });
+  const stages = {
+    process: stage('process'),
+    code: stage('code'),
+    environment: stage('environment'),
+    import: stage('import'),
+  };
   const attributesOf = (fn: FunctionMeta) => ({ 'hearth.tenant': fn.tenant, 'faas.name': fn.name });
 
   return {
@@ -45,6 +53,11 @@ export function createNodeMetrics(cluster: ClusterMetrics) {
       instruments.poolClaimDuration
         .with({ 'hearth.memory_class': memoryClass(fn.memory_limit_mb) })
         .record(tookMs / 1000);
+      const { processMs, codeMs, envMs, importMs } = claimed.took;
+      stages.process.record(processMs / 1000);
+      stages.code.record(codeMs / 1000);
+      stages.environment.record(envMs / 1000);
+      stages.import.record(importMs / 1000);
       instruments.initDuration.with(attributesOf(fn)).record(claimed.took.importMs / 1000);
       void claimed.process.ended.then(() => cpu.delete(claimed.process.id));
     },

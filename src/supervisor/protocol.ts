@@ -77,6 +77,18 @@ export interface ExecutionRow {
   complete: boolean;
 }
 
+/** What it took to have a process of a function, in ms, in the order of its stages. */
+export interface LoadStages {
+  /** Until there was a blank process. */
+  processMs: number;
+  /** Until its code and its secrets were there as well. */
+  codeMs: number;
+  /** Until the process had its environment, and nothing that it may not have. */
+  environmentMs: number;
+  /** Until its module was loaded. */
+  importMs: number;
+}
+
 export type ToSupervisor =
   /** The process runs and hears: its configuration may come. */
   | { t: 'hello' }
@@ -108,7 +120,11 @@ export type ToSupervisor =
 export type ToRouter =
   /** A blank process is ready: a connection may be opened ahead. */
   | { t: 'blank'; process: number; sockets: ProcessSockets }
-  | { t: 'grant'; call: number; slots: number; cold: boolean; to: ProcessAddress }
+  /** `loaded`: whether its module is; calls may go there all the same. `loaded` or `load-failed` follows where not. */
+  | { t: 'grant'; call: number; slots: number; loaded: boolean; to: ProcessAddress }
+  | { t: 'loaded'; process: number; stages: LoadStages }
+  /** Its calls never ran. `denial`: what becomes of them; null: another process may serve them. */
+  | { t: 'load-failed'; process: number; denial: Denial | null }
   | { t: 'deny'; call: number; denial: Denial }
   /** Give back this many slots as they become free: calls at another router wait. */
   | { t: 'recall'; functionId: string; slots: number }

@@ -25,7 +25,7 @@ export function slotsToRecall(
   const held = new Map<number, number>();
   let total = 0;
   for (const instance of instances) {
-    if (instance.state !== 'live' || instance.stuck) continue;
+    if (instance.state === 'draining' || instance.state === 'gone' || instance.stuck) continue;
     for (const [router, slots] of instance.leases) held.set(router, (held.get(router) ?? 0) + slots);
     total += instance.leased;
   }

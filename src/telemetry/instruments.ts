@@ -21,6 +21,8 @@ export type RequestAttributes = {
 /** Memory class in MiB. */
 export type MemoryClassAttributes = { 'hearth.memory_class': number };
 export type ProcessesAttributes = MemoryClassAttributes & { 'hearth.state': string };
+/** What a first call waits for, in this order. */
+export type StageAttributes = { 'hearth.stage': 'process' | 'code' | 'environment' | 'import' };
 /** One of a fixed list of words, such as `idle`, `timeout`, `crash`, `memory`. */
 export type EndedAttributes = { 'hearth.reason': string };
 /** Which limit a call was over: one of a fixed list of words. */
@@ -126,6 +128,14 @@ export function createInstruments(recorder: Recorder) {
         's',
         PROCESS_SECONDS,
         'From asking for a process to having it specialised',
+      ),
+    ),
+    startStageDuration: recorder.histogram<StageAttributes>(
+      distribution(
+        'hearth.start.stage.duration',
+        's',
+        PROCESS_SECONDS,
+        'The stages of giving a function a process, one by one',
       ),
     ),
     poolEnded: recorder.counter<EndedAttributes>(

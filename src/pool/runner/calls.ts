@@ -20,6 +20,7 @@ import {
   OwnRequest,
   OwnResponse,
   slice,
+  sliceBytes,
   split,
   startsWith,
   Table,
@@ -42,6 +43,8 @@ export interface Calls {
   /** For `Deno.serve`: what Deno itself could not answer with, a defect of the function's Response. */
   unanswerable(thrown: unknown): Response;
   frames: ChannelEvents;
+  /** Answers a made-up call by each of the handlers, before the first real one. */
+  rehearse(channel: Channel, handlers: Handler[]): Promise<void>;
 }
 
 /** Where a frame's answer goes. */
@@ -51,6 +54,16 @@ interface Origin {
   readonly request: FramedRequest;
   /** Under which its answer waits to be fetched. */
   ticket?: string;
+}
+
+/** One that waits for the module. */
+interface EarlyCall {
+  readonly channel: Channel;
+  readonly call: number;
+  readonly head: string;
+  readonly body: Uint8Array<ArrayBuffer> | null;
+  over: boolean;
+  next: EarlyCall | null;
 }
 
 export function createCalls({ control, executions, logs, waitUntil }: CallsOptions): Calls {
@@ -63,9 +76,19 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
   /** Framed calls that are not answered yet. */
   const open = new Table<Channel, CallTable<Origin>>();
   let tickets = 0;
+  /** Calls that came before the module was loaded, as a list that no function can watch. */
+  let early: EarlyCall | null = null;
+  let lastEarly: EarlyCall | null = null;
 
   function onCall(channel: Channel, call: number, head: string, body: Uint8Array<ArrayBuffer> | null) {
-    if (handler === undefined) return;
+    if (handler === undefined) {
+      const kept = body === null ? null : (sliceBytes(body) as Uint8Array<ArrayBuffer>);
+      const each: EarlyCall = { channel, call, head, body: kept, over: false, next: null };
+      if (lastEarly === null) early = each;
+      else lastEarly.next = each;
+      lastEarly = each;
+      return;
+    }
     const lines = split(head, '\n');
     const framed = new FramedRequest(lines, body);
     const request = asRequest(framed);
@@ -157,12 +180,15 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
   }
 
   function onAbort(channel: Channel, call: number) {
+    for (let each = early; each !== null; each = each.next)
+      if (each.channel === channel && each.call === call) each.over = true;
     const origin = open.get(channel)?.take(call);
     if (origin === undefined) return;
     giveUp(origin);
   }
 
   function onClosed(channel: Channel) {
+    for (let each = early; each !== null; each = each.next) if (each.channel === channel) each.over = true;
     open.get(channel)?.forEach(giveUp);
     open.delete(channel);
   }
@@ -240,11 +266,28 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     return new OwnResponse(errorText(thrown), { status: 500 });
   }
 
+  async function rehearse(channel: Channel, handlers: Handler[]) {
+    for (const each of handlers) {
+      handler = each;
+      onCall(channel, 0, REHEARSED, null);
+    }
+    handler = undefined;
+    await new Promise((resolve) => setTimeout(resolve, 0)); // those that answer later have then
+    open.delete(channel);
+  }
+
   return {
+    rehearse,
     open(ours, found) {
       claim = ours;
       mark = ours.token;
       handler = found;
+      const first = early;
+      early = null;
+      lastEarly = null;
+      if (first !== null) executions.arrive(first.next === null ? 1 : 2);
+      for (let each = first; each !== null; each = each.next)
+        if (!each.over) onCall(each.channel, each.call, each.head, each.body);
     },
     answer,
     unanswerable: (thrown) => withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`),
@@ -257,6 +300,7 @@ function discard(response: Response) {
   response.body?.cancel().catch(() => {});
 }
 
+const REHEARSED = 'GET\nhttp://localhost/\n0\nhost\nlocalhost';
 const NO_UPGRADE = 'the function answered with 101 to a request that asks for no upgrade';
 
 function sendable(value: unknown, upgrades: boolean): Response {

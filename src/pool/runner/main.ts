@@ -17,6 +17,7 @@ import { listenForFrames } from './frames.ts';
 import { captureServe, findHandler } from './handler.ts';
 import { captureConsole } from './logs.ts';
 import { hideMachine, offerPlatform } from './platform.ts';
+import { rehearse } from './rehearsal.ts';
 
 const [listenPath = '', framesPath = '', progressPath = '', controlPath = '', denoDir = '', scratch = ''] = (
   Deno.env.get('RUNNER_PATHS') ?? ''
@@ -62,7 +63,7 @@ function onMessage(message: ToRunner) {
  * the database that V8's code cache lies in. A blank process is ready without it.
  */
 async function prepareAhead() {
-  await import('data:text/javascript,export default 0');
+  await rehearse({ calls, scratch }).catch(() => {}); // the first call does it then
   Deno.permissions.querySync({ name: 'net' });
   return { sqlite: await import('node:sqlite') };
 }
@@ -86,13 +87,13 @@ async function specialise(claim: Claim) {
         'the module has no handler: export default a function, export handler, or call Deno.serve',
       );
     }
+    revoke({ name: 'read', path: code });
+    control.send({ t: 'claimed', envMs: ready - start, importMs: now() - ready });
     calls.open(claim, handler);
   } catch (thrown) {
     control.send({ t: 'failed', error: describe(thrown) });
     return;
   }
-  revoke({ name: 'read', path: code });
-  control.send({ t: 'claimed', envMs: ready - start, importMs: now() - ready });
   if (cache !== null) setTimeout(handBack, 20, cache, claim.harvest);
 }
 
