@@ -210,16 +210,18 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     }
   }
 
-  /** The file is not the process's end's to close while it is written to. */
-  async function writeCode(bytes: Buffer) {
+  /** At once where the code is small: on the way of a first call, a turn through the thread pool takes longer. */
+  function writeCode(bytes: Buffer): Promise<void> | null {
     const file = codeFile;
-    codeFile = null;
-    if (file === null) return;
+    if (file === null) return null;
+    codeFile = null; // it is not the process's end's to close while it is written to
+    if (bytes.length > MAX_BYTES_AT_ONCE) return writeWhole(file, bytes).finally(() => closeSync(file));
     try {
-      await writeWhole(file, bytes);
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
     } finally {
       closeSync(file);
     }
+    return null;
   }
 
   function kill(reason: KillReason) {
@@ -258,7 +260,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         claimNext = { resolve, reject };
       });
       loaded.catch(() => {}); // whoever awaits it below is told; if writing fails first, nobody does
-      await writeCode(what.code);
+      const written = writeCode(what.code);
+      if (written !== null) await written;
       if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o444 });
       control.send({
         t: 'claim',
@@ -324,14 +327,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   return deno;
 }
 
-const writeInPool = promisify(write);
-
-/** At once where it is small: on the way of a first call, a turn through the thread pool takes longer than the write. */
 async function writeWhole(file: number, bytes: Buffer): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    if (bytes.length <= MAX_BYTES_AT_ONCE) at += writeSync(file, bytes, at);
-    else at += (await writeInPool(file, bytes, at)).bytesWritten;
-  }
+  for (let at = 0; at < bytes.length; ) at += (await writeInPool(file, bytes, at)).bytesWritten;
 }
 
 /** Readable to the process's user alone, and its own to write to only where it has to. */
@@ -348,6 +345,7 @@ async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): 
   }
 }
 
+const writeInPool = promisify(write);
 const MAX_BYTES_AT_ONCE = 256 * 1024;
 /** Bytes of code below which compiling is faster than handing a cache over. */
 const MIN_CACHED_BYTES = 48 * 1024;
