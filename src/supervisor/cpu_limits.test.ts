@@ -48,9 +48,13 @@ describe('CPU of an idle process', () => {
     ]);
   });
 
+  it('ends it even where others leave it little of the machine', () => {
+    expect(run([{ uses: 0 }, ...Array(8).fill({ uses: 180 })]).at(-1)).toBe('background');
+  });
+
   it.each([
-    ['now and then', { uses: 450, lastUsed: 0 }, { uses: 10, lastUsed: 0 }],
-    ['a little all the time', { uses: 150 }, { uses: 150 }],
+    ['now and then', { uses: 180 }, { uses: 10 }],
+    ['a little all the time', { uses: 90 }, { uses: 90 }],
     ['while waitUntil holds it', { uses: 900, held: true }, { uses: 900, held: true }],
     ['right after a call', { uses: 900, lastUsed: 110_000 }, { uses: 900, lastUsed: 110_000 }],
   ])('does not when that is %s', (_, first, second) => {

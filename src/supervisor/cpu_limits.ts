@@ -35,14 +35,17 @@ interface Known {
   oldest: number | null;
   /** CPU when the oldest call was first seen. */
   cpuAtOldest: number;
-  /** ms of CPU used while it was idle, without a pause. */
+  /** ms of CPU used while it was idle beyond what an idle process may: a leaky bucket. */
   idleMs: number;
 }
 
 /** ms after the last call in which the process may tidy up: routers report use every second. */
 const SETTLE_MS = 2_000;
-/** Share of one core that an idle process may use: timers and garbage collection take less. */
-const IDLE_SHARE = 0.2;
+/**
+ * Share of one core that an idle process may use: timers and garbage collection take less. Small, because on a machine
+ * that is overrun a loop without an end gets little more.
+ */
+const IDLE_SHARE = 0.1;
 /** ms of CPU above that share that end it. */
 const IDLE_LIMIT_MS = 500;
 
@@ -61,7 +64,7 @@ export function createCpuLimits(): CpuLimits {
       // The sample before is the last one that has nothing of the call's in it.
       if (oldest !== before.oldest) before.cpuAtOldest = before.cpuMs;
       const idle = oldest === null && !sample.held && at - sample.lastUsed > SETTLE_MS;
-      before.idleMs = idle && used > elapsed * IDLE_SHARE ? before.idleMs + used : 0;
+      before.idleMs = idle ? Math.max(0, before.idleMs + used - elapsed * IDLE_SHARE) : 0;
       before.at = at;
       before.cpuMs = cpuMs;
       before.oldest = oldest;

@@ -119,7 +119,7 @@ underEachSandbox('bombs', (stage) => {
     ['rejects_many_promises', 'still here'],
     ['waits_for_many_promises_after_its_answer', 'answered'],
   ])('%s.ts is answered, and its log is cut', async (file, body) => {
-    const { answer, text } = await stage.attack(file);
+    const { answer, text } = await stage.attack(file, { settings: { timeout_seconds: 30 } });
     expect([answer.status, text]).toEqual([200, body]);
     const execution = await executionOf(stage.node, answer, ({ logs }) => logs !== null);
     expect(execution.status).toBe('success');
