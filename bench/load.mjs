@@ -14,7 +14,7 @@ export function loader(asked) {
   return asked === 'own' || wrk === undefined ? 'own' : 'wrk';
 }
 
-/** Resolves with `{ perSecond, p50Ms, requests, failed }`. */
+/** Resolves with `{ perSecond, p50Ms, quantiles, requests, failed }`; quantiles: `[share, ms]` of 50, 75, 90 and 99 %. */
 export async function load({ url, headers = {}, connections, seconds, by }) {
   return by === 'wrk'
     ? await wrkLoad(url, headers, connections, seconds)
@@ -28,12 +28,16 @@ async function wrkLoad(url, headers, connections, seconds) {
   await program.stop();
   const text = program.output();
   const [, requests] = /(\d+) requests in/.exec(text);
-  const [, p50, unit] = /50%\s+([\d.]+)(us|ms|s)/.exec(text);
+  const quantiles = [50, 75, 90, 99].map((percent) => {
+    const [, value, unit] = new RegExp(`${percent}%\\s+([\\d.]+)(us|ms|s)`).exec(text);
+    return [percent / 100, Number(value) * { us: 0.001, ms: 1, s: 1000 }[unit]];
+  });
   const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
   const socketErrors = /Socket errors: (.*)/.exec(text)?.[1].match(/\d+/g) ?? [];
   return {
     perSecond: Number(perSecond),
-    p50Ms: Number(p50) * { us: 0.001, ms: 1, s: 1000 }[unit],
+    p50Ms: quantiles[0][1],
+    quantiles,
     requests: Number(requests),
     failed: socketErrors.reduce((sum, count) => sum + Number(count), refused),
   };

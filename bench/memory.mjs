@@ -1,5 +1,5 @@
 // Memory of a node from /proc: every process below it, by what it is. Linux only.
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /** `[{ pid, kind, rss, pss, specialised }]`, in MiB; null where there is no /proc. */
@@ -35,7 +35,7 @@ function read(pid, isRoot, parent) {
   const kind = program !== 'node' ? program : isRoot ? 'supervisor' : 'router';
   // A process that has been claimed has its function's code in its folder.
   const dir = /[^\0=,]*hearth-run-[^\0/]+\/p\d+/.exec(line)?.[0] ?? parent?.dir;
-  const specialised = program === 'deno' && dir !== undefined && existsSync(`${dir}/code/main.js`);
+  const specialised = program === 'deno' && dir !== undefined && statSync(`${dir}/code/main.js`).size > 0;
   return { pid, kind, rss: mib('Rss'), pss: mib('Pss'), dir, specialised };
 }
 

@@ -1,6 +1,6 @@
 // A small load generator on plain sockets: each connection sends its next request when the answer to the last is whole.
 import { connect } from 'node:net';
-import { median } from './statistics.mjs';
+import { quantile } from './statistics.mjs';
 
 export async function ownLoad(url, headers, connections, seconds) {
   const { hostname, port, host, pathname, search } = new URL(url);
@@ -15,7 +15,8 @@ export async function ownLoad(url, headers, connections, seconds) {
   const took = (performance.now() - began) / 1000;
   return {
     perSecond: latencies.length / took,
-    p50Ms: median(latencies),
+    p50Ms: quantile(latencies, 0.5),
+    quantiles: [0.5, 0.75, 0.9, 0.99].map((q) => [q, quantile(latencies, q)]),
     requests: latencies.length,
     failed: counts.failed,
   };

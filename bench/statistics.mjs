@@ -17,7 +17,13 @@ export function round(value) {
   return Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3));
 }
 
+const printed = [];
+
+/** What was printed so far. */
+export const lines = () => printed;
+
 export function print(line) {
+  printed.push(line);
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 

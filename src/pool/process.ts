@@ -1,11 +1,11 @@
 /** One Deno process: spawned blank, claimed for one version of one function, watched until it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, write, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { promisify } from 'node:util';
+import { MODULE_FILE, openCodeFiles } from './code_files.js';
 import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
 import type { FromRunner, LogLine, Thrown } from './messages.js';
@@ -124,8 +124,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
 
   const control: ControlChannel = await openControlChannel(join(dir, 'run', CONTROL_SOCKET), onMessage);
   if (user !== null) await chown(join(dir, 'run', CONTROL_SOCKET), user, user);
-  // Made ahead, and open: on the way of a first call each system call counts.
-  let codeFile: number | null = openSync(join(dir, 'code', 'main.js'), 'wx', 0o444);
+  const codeFiles = openCodeFiles(join(dir, 'code'));
   const filter = launch.filter === null ? 'ignore' : openSync(launch.filter, 'r');
   const child = spawn(launch.command, launch.args, {
     env: launch.env,
@@ -154,8 +153,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       settled = true;
       state = 'gone';
       control.close();
-      if (codeFile !== null) closeSync(codeFile);
-      codeFile = null;
+      codeFiles.close();
       const ending = explainEnding(code, signal, stderr, killedFor);
       claimNext?.reject(
         new LoadFailure(
@@ -210,20 +208,6 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     }
   }
 
-  /** At once where the code is small: on the way of a first call, a turn through the thread pool takes longer. */
-  function writeCode(bytes: Buffer): Promise<void> | null {
-    const file = codeFile;
-    if (file === null) return null;
-    codeFile = null; // it is not the process's end's to close while it is written to
-    if (bytes.length > MAX_BYTES_AT_ONCE) return writeWhole(file, bytes).finally(() => closeSync(file));
-    try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    } finally {
-      closeSync(file);
-    }
-    return null;
-  }
-
   function kill(reason: KillReason) {
     if (state === 'gone') return;
     killedFor ??= reason;
@@ -260,7 +244,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         claimNext = { resolve, reject };
       });
       loaded.catch(() => {}); // whoever awaits it below is told; if writing fails first, nobody does
-      const written = writeCode(what.code);
+      const written = codeFiles.write(what.code);
       if (written !== null) await written;
       if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o444 });
       control.send({
@@ -269,7 +253,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
           token,
           function: what.function,
           tenant: what.tenant,
-          entry: `file://${launch.inside.code}/main.js`,
+          entry: `file://${launch.inside.code}/${MODULE_FILE}`,
           env: what.env,
           permissions: what.permissions,
           v8: what.v8 === null ? null : `${launch.inside.code}/v8.bin`,
@@ -327,10 +311,6 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   return deno;
 }
 
-async function writeWhole(file: number, bytes: Buffer): Promise<void> {
-  for (let at = 0; at < bytes.length; ) at += (await writeInPool(file, bytes, at)).bytesWritten;
-}
-
 /** Readable to the process's user alone, and its own to write to only where it has to. */
 async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): Promise<void> {
   // Where there is no sandbox, its code cache and its scratch folder are on the disk too.
@@ -345,8 +325,6 @@ async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): 
   }
 }
 
-const writeInPool = promisify(write);
-const MAX_BYTES_AT_ONCE = 256 * 1024;
 /** Bytes of code below which compiling is faster than handing a cache over. */
 const MIN_CACHED_BYTES = 48 * 1024;
 
