@@ -7,7 +7,14 @@ import { figure, median, quantile } from './statistics.mjs';
 
 const MIDDLE = ['hono', 'jose'];
 const LARGE = [...MIDDLE, 'zod', 'zod/v3', 'croner', '@hono/zod-openapi'];
-const HUGE = [...LARGE, 'hono/jsx/dom', 'hono/css', 'urlpattern-polyfill', '@opentelemetry/api', 'zod/v4-mini'];
+const HUGE = [
+  ...LARGE,
+  'hono/jsx/dom',
+  'hono/css',
+  'urlpattern-polyfill',
+  '@opentelemetry/api',
+  'zod/v4-mini',
+];
 
 /** Functions of each size. */
 const EACH = 12;

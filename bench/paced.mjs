@@ -7,12 +7,15 @@ const TICK_MS = 2;
 /** Connections at most: calls beyond wait for one, and their latency counts from when they were due. */
 const MAX_CONNECTIONS = 256;
 
-/** Resolves with `{ latencies, statuses, unanswered }`: ms of each answer, and how many there were of each status. */
+/**
+ * Resolves with `{ latencies, due, statuses, unanswered }`: ms of each answer, when its call was due (Unix ms), and how many
+ * there were of each status.
+ */
 export async function pacedLoad({ url, headers = {}, perSecond, seconds }) {
   const { hostname, port, host, pathname } = new URL(url);
   const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
   const request = Buffer.from(`GET ${pathname} HTTP/1.1\r\n${lines.join('')}\r\n`);
-  const result = { latencies: [], statuses: {}, unanswered: 0 };
+  const result = { latencies: [], due: [], statuses: {}, unanswered: 0 };
   const idle = [];
   const due = [];
   let open = 0;
@@ -31,6 +34,7 @@ export async function pacedLoad({ url, headers = {}, perSecond, seconds }) {
       answer = '';
       result.statuses[status] = (result.statuses[status] ?? 0) + 1;
       result.latencies.push(performance.now() - connection.at);
+      result.due.push(performance.timeOrigin + connection.at);
       connection.at = null;
       next(connection);
     });
@@ -76,6 +80,9 @@ export async function pacedLoad({ url, headers = {}, perSecond, seconds }) {
   return result;
 }
 
+/** Latencies that another process tells of. */
+const MAX_TOLD = 2_000;
+
 /** The same from a process of its own, so that the load does not get in the way of another one's clock. */
 export async function pacedLoadApart(options) {
   const program = start(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify(options)]);
@@ -85,8 +92,8 @@ export async function pacedLoadApart(options) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { latencies, ...counts } = await pacedLoad(JSON.parse(process.argv[2]));
-  process.stdout.write(`RESULT ${JSON.stringify({ ...counts, answered: latencies.length })}\n`, () =>
-    process.exit(),
-  );
+  const { latencies, due, ...counts } = await pacedLoad(JSON.parse(process.argv[2]));
+  const first = (list) => list.slice(0, MAX_TOLD).map((ms) => Math.round(ms * 100) / 100);
+  const told = { ...counts, latencies: first(latencies), due: first(due) };
+  process.stdout.write(`RESULT ${JSON.stringify(told)}\n`, () => process.exit());
 }

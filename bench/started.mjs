@@ -25,7 +25,7 @@ export function start(command, args, { env, pipes = ['pipe', 'pipe'] } = {}) {
   let output = '';
   for (const stream of child.stdio.slice(1)) {
     stream?.setEncoding('utf8').on('data', (text) => {
-      output = (output + text).slice(-64 * 1024);
+      output = (output + text).slice(-128 * 1024);
     });
   }
   const program = {

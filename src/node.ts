@@ -153,6 +153,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     supervisor = await startSupervisor({
       store,
       runDir: runDir.path,
+      poolCacheDir: join(config.dataDir, 'runner'),
       sandbox,
       poolSize: config.poolSize,
       routers,

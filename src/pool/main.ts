@@ -8,11 +8,14 @@ import {
   type Specification,
   spawnDeno,
 } from './process.js';
+import { openRunnerCache } from './runner_cache.js';
 import type { Sandbox } from './sandbox.js';
 
 export interface PoolOptions {
   runDir: string;
   sandbox: Sandbox;
+  /** Of its own, for what it keeps from one run to the next. */
+  cacheDir: string;
   /** Blank processes kept ready. */
   size: number;
   /** A blank process is ready: routers may open their connections. */
@@ -60,10 +63,32 @@ const DEFAULT_KIND: BlankKind = { memoryMb: memoryClass(128), net: true };
 const READY_TIMEOUT_MS = 15_000;
 const ACQUIRE_TIMEOUT_MS = 20_000;
 
-export function createPool(options: PoolOptions): Pool {
+export async function createPool(options: PoolOptions): Promise<Pool> {
+  const { sandbox, runDir } = options;
   const alive = new Map<number, DenoProcess>();
   const spawning = createGate(Math.max(2, cpus().length));
   let lastId = 0;
+  let donor: DenoProcess | null = null;
+  let stopping = false;
+
+  const runnerCache = await openRunnerCache({
+    dir: options.cacheDir,
+    denoPath: sandbox.denoPath,
+    runnerPath: sandbox.runnerPath,
+    sandboxKind: sandbox.kind,
+    async make() {
+      donor = await spawning.run(() => spawnOne(DEFAULT_KIND, null));
+      try {
+        if (stopping) throw new Error('the pool is stopping');
+        return await donor.ownCache();
+      } finally {
+        donor.kill('shutdown');
+      }
+    },
+    onError(error) {
+      if (!stopping) options.onError(error); // the next start makes it
+    },
+  });
 
   const blanks = createBlanks({
     size: options.size,
@@ -74,15 +99,14 @@ export function createPool(options: PoolOptions): Pool {
     onError: options.onError,
   });
 
+  function spawnOne(kind: BlankKind, cache: string | null): Promise<DenoProcess> {
+    const id = ++lastId;
+    return spawnDeno({ id, runDir, sandbox, readyTimeoutMs: READY_TIMEOUT_MS, runnerCache: cache, ...kind });
+  }
+
   async function spawn(kind: BlankKind): Promise<DenoProcess> {
     const start = performance.now();
-    const process = await spawnDeno({
-      id: ++lastId,
-      runDir: options.runDir,
-      sandbox: options.sandbox,
-      readyTimeoutMs: READY_TIMEOUT_MS,
-      ...kind,
-    });
+    const process = await spawnOne(kind, runnerCache.file());
     alive.set(process.id, process);
     void process.ended.then(() => {
       alive.delete(process.id);
@@ -117,6 +141,8 @@ export function createPool(options: PoolOptions): Pool {
     processes: () => alive.values(),
     counts: () => blanks.counts(),
     async stop() {
+      stopping = true;
+      donor?.kill('shutdown');
       for (const process of alive.values()) process.kill('shutdown');
       await blanks.stop(); // waits for those that are still being spawned, and ends them
       for (const process of alive.values()) process.kill('shutdown');

@@ -4,7 +4,9 @@
 export type ToRunner =
   | { t: 'claim'; claim: Claim }
   | { t: 'env'; set: Record<string, string> }
-  | { t: 'ping'; n: number };
+  | { t: 'ping'; n: number }
+  /** Asked of a process that will never have a function. */
+  | { t: 'own-cache' };
 
 /** Everything that makes a blank process one version of one function, for ever. */
 export interface Claim {
@@ -35,7 +37,8 @@ export type FromRunner =
   | { t: 'log'; id: string | null; line: LogLine }
   | { t: 'end'; id: string; cpuUs: number }
   | { t: 'hold'; on: boolean }
-  | { t: 'v8'; data: string };
+  | { t: 'v8'; data: string }
+  | { t: 'own-cache'; data: string };
 
 /** What a function threw, as far as it can be told. */
 export interface Thrown {
@@ -78,6 +81,7 @@ function isMessage(value: unknown): value is FromRunner {
     case 'hold':
       return typeof value.on === 'boolean';
     case 'v8':
+    case 'own-cache':
       return typeof value.data === 'string';
     default:
       return false;

@@ -1,7 +1,7 @@
 /** One Deno process: spawned blank, claimed for one version of one function, watched until it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -10,6 +10,7 @@ import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
 import type { FromRunner, LogLine, Thrown } from './messages.js';
 import { readOutput } from './output.js';
+import { CACHE_FILE } from './runner_cache.js';
 import { CONTROL_SOCKET, type LaunchOptions, launchCommand, type Sandbox, SOCKET_FILES } from './sandbox.js';
 
 export type ProcessState = 'blank' | 'specialising' | 'live' | 'gone';
@@ -81,18 +82,22 @@ export interface DenoProcess {
   readonly held: boolean;
   readonly ended: Promise<Ending>;
   specialise(what: Specification, events: ProcessEvents): Promise<Specialised>;
+  /** V8's code cache of the runner (runner_cache.ts), of a blank process that is not to become anything else. */
+  ownCache(): Promise<Buffer>;
   setEnv(values: Record<string, string>): void;
   /** Resolves true when its event loop answers within `withinMs`. */
   ping(withinMs: number): Promise<boolean>;
   kill(reason: KillReason): void;
 }
 
-export interface SpawnOptions extends Omit<LaunchOptions, 'dir' | 'user'> {
+export interface SpawnOptions extends Omit<LaunchOptions, 'dir' | 'user' | 'runnerCache'> {
   id: number;
   runDir: string;
   sandbox: Sandbox;
   /** ms until it has to be ready. */
   readyTimeoutMs: number;
+  /** V8's code cache of the runner, as a file; null: it compiles all itself. */
+  runnerCache: string | null;
 }
 
 const STDERR_TAIL = 4096;
@@ -104,7 +109,9 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   const user = sandbox.users?.take() ?? null;
   if (sandbox.users !== null && user === null) throw new Error('every user id for processes is taken');
   await makeFolders(dir, sandbox, user);
-  const launch = launchCommand(sandbox, { ...options, dir, user });
+  const runnerCache = options.runnerCache === null ? null : openIfThere(options.runnerCache);
+  if (runnerCache !== null && sandbox.kind !== 'bwrap') await copyCache(runnerCache, dir, user);
+  const launch = launchCommand(sandbox, { ...options, dir, user, runnerCache: runnerCache !== null });
   const token = randomBytes(9).toString('base64url');
 
   let state: ProcessState = 'blank';
@@ -115,6 +122,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   let pid: number | null = null;
   let pings = 0;
   let mayReadEnv = false;
+  let giveCache: ((bytes: Buffer) => void) | null = null;
   let claimNext: { resolve(value: Specialised): void; reject(error: Error): void } | null = null;
   const pongs = new Map<number, () => void>();
   let ready: () => void = () => {};
@@ -129,11 +137,12 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   const child = spawn(launch.command, launch.args, {
     env: launch.env,
     cwd: dir,
-    stdio: ['ignore', 'pipe', 'pipe', launch.tellsPid ? 'pipe' : 'ignore', filter],
+    stdio: ['ignore', 'pipe', 'pipe', launch.tellsPid ? 'pipe' : 'ignore', filter, runnerCache ?? 'ignore'],
     // Out of the terminal's process group: Ctrl-C is the supervisor's to handle.
     detached: true,
   });
   if (filter !== 'ignore') closeSync(filter);
+  if (runnerCache !== null) closeSync(runnerCache);
   if (!launch.tellsPid) pid = child.pid ?? null;
   else
     readPid(child, (found) => {
@@ -201,6 +210,9 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         break;
       case 'hold':
         held = message.on;
+        break;
+      case 'own-cache':
+        giveCache?.(Buffer.from(message.data, 'base64'));
         break;
       case 'v8':
         events?.onCodeCache(Buffer.from(message.data, 'base64'));
@@ -275,6 +287,15 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         clearTimeout(timer);
       }
     },
+    async ownCache() {
+      const given = new Promise<Buffer>((resolve) => {
+        giveCache = resolve;
+      });
+      control.send({ t: 'own-cache' });
+      const bytes = await Promise.race([given, ended.then(() => null)]);
+      if (bytes === null) throw new Error("the process that was to give the runner's code cache ended");
+      return bytes;
+    },
     setEnv(values) {
       // Without the permission nothing reads it, and the process itself may not write it.
       if (mayReadEnv) control.send({ t: 'env', set: values });
@@ -327,6 +348,21 @@ async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): 
 
 /** Bytes of code below which compiling is faster than handing a cache over. */
 const MIN_CACHED_BYTES = 48 * 1024;
+
+/** One that has been removed meanwhile is done without. */
+function openIfThere(path: string): number | null {
+  try {
+    return openSync(path, 'r');
+  } catch {
+    return null;
+  }
+}
+
+async function copyCache(file: number, dir: string, user: number | null): Promise<void> {
+  const path = join(dir, 'deno', CACHE_FILE);
+  await writeFile(path, readFileSync(file), { mode: 0o600 });
+  if (user !== null) await chown(path, user, user);
+}
 
 /** bubblewrap writes a JSON object with the pid of the process that it started. */
 function readPid(child: ChildProcess, found: (pid: number) => void) {

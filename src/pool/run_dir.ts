@@ -2,19 +2,19 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
-const PREFIX = 'hearth-run-';
+import { endLeftovers, RUN_DIR_PREFIX } from '../leftovers.js';
 
 /** Makes `<tmp>/hearth-run-<pid>-<random>` (mode 0700) and removes what dead nodes of this user left. */
 export async function makeRunDir(): Promise<{ path: string; remove(): Promise<void> }> {
   const base = tmpdir();
   for (const name of await readdir(base)) {
-    const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    const owner = new RegExp(`^${RUN_DIR_PREFIX}(\\d+)-`).exec(name)?.[1];
     // Another user's folder cannot be removed, and is not ours to judge.
-    if (owner !== undefined && !isAlive(Number(owner)))
-      await rm(join(base, name), { recursive: true, force: true }).catch(() => {});
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    endLeftovers(Number(owner));
+    await rm(join(base, name), { recursive: true, force: true }).catch(() => {});
   }
-  const path = await mkdtemp(join(base, `${PREFIX}${process.pid}-`));
+  const path = await mkdtemp(join(base, `${RUN_DIR_PREFIX}${process.pid}-`));
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };
 }
 

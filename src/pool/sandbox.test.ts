@@ -55,7 +55,7 @@ async function look(sandbox: Sandbox, net: boolean): Promise<Record<string, unkn
     await mkdir(join(dir, name), { recursive: true });
     if (user !== null) await chown(join(dir, name), user, user);
   }
-  const launch = launchCommand(sandbox, { dir, memoryMb: 128, net, user });
+  const launch = launchCommand(sandbox, { dir, memoryMb: 128, net, user, runnerCache: false });
   const args = launch.args.filter((arg) => !/^--(allow|deny)-/.test(arg));
   args.splice(args.indexOf('run') + 1, 0, '--allow-all');
   const filter = launch.filter === null ? 'ignore' : openSync(launch.filter, 'r');
@@ -203,6 +203,7 @@ describe.each(['bwrap', 'permissions'] as const)('a process that is ready, with 
       sandbox,
       memoryMb: 128,
       net: true,
+      runnerCache: null,
       readyTimeoutMs: 20_000,
     });
     try {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { CACHE_FILE } from './runner_cache.js';
 import { INSIDE } from './sandbox_root.js';
 import type { UserIds } from './user_ids.js';
 
@@ -42,6 +43,8 @@ export interface LaunchOptions {
   net: boolean;
   /** The user and group that it runs as; null: the node's. */
   user: number | null;
+  /** Whether file descriptor 5 has the runner's code cache. */
+  runnerCache: boolean;
 }
 
 export interface Launch {
@@ -209,6 +212,8 @@ function walls(sandbox: Sandbox, options: LaunchOptions, root: string, filtered:
     ...(options.net ? resolver.flatMap((path) => ['--ro-bind-try', path, path]) : []),
     ...tmpfs(INSIDE.scratch, SCRATCH_MB),
     ...tmpfs(INSIDE.denoDir, DENO_DIR_MB),
+    // A copy of its own: what a process writes there is nobody else's.
+    ...(options.runnerCache ? ['--perms', '0600', '--file', '5', `${INSIDE.denoDir}/${CACHE_FILE}`] : []),
     '--ro-bind',
     join(options.dir, 'code'),
     INSIDE.code,

@@ -113,7 +113,15 @@ async function writeFilters(dir: string, families: SocketFamily[]): Promise<Sand
 
 /** Starts a process behind these walls, and ends it. Throws what keeps either from working. */
 async function attempt(sandbox: Sandbox, runDir: string, id: number): Promise<void> {
-  const trial = await spawnDeno({ id, runDir, sandbox, memoryMb: 128, net: true, readyTimeoutMs: TRIAL_MS });
+  const trial = await spawnDeno({
+    id,
+    runDir,
+    sandbox,
+    memoryMb: 128,
+    net: true,
+    readyTimeoutMs: TRIAL_MS,
+    runnerCache: null,
+  });
   trial.kill('shutdown');
   const ended = await Promise.race([trial.ended, sleep(TRIAL_MS, null, { ref: false })]);
   if (ended === null) throw new Error('its processes cannot be ended');

@@ -1,13 +1,23 @@
 /** The entry of a router process: it lives and dies with the supervisor that forked it. */
 import { messageOf } from '../errors.js';
+import { endLeftovers } from '../leftovers.js';
 import type { RouterConfig, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
 import { type LoadingApi, type Router, startRouter } from './main.js';
+
+/** ms after which a supervisor that was killed is gone, and what it was about to start is there. */
+const LEFTOVERS_MS = 100;
 
 export function runRouter(): void {
   // Ctrl-C reaches the whole process group; stopping is the supervisor's to order.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
-  process.on('disconnect', () => process.exit(0));
+  const supervisor = process.ppid;
+  process.on('disconnect', () => process.exit(0)); // node:cluster does so too, if it comes first
+  process.on('exit', () => {
+    if (process.connected) return;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LEFTOVERS_MS);
+    if (process.ppid !== supervisor) endLeftovers(supervisor);
+  });
 
   let receive: ((message: ToRouter) => void) | null = null;
   /** What comes while the router is being started; there is little of it. */

@@ -42,6 +42,8 @@ import { startWatch } from './watch.js';
 export interface SupervisorOptions {
   store: Store;
   runDir: string;
+  /** Where the pool keeps what serves its processes again in the next run. */
+  poolCacheDir: string;
   sandbox: Sandbox;
   poolSize: number;
   /** Forked, and waiting for their configuration. */
@@ -120,8 +122,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const secrets = createNodeSecrets({ values: store.secrets.values });
   const redaction = createRedaction(Date.now);
 
-  const pool = createPool({
+  const pool = await createPool({
     runDir: options.runDir,
+    cacheDir: options.poolCacheDir,
     sandbox: options.sandbox,
     size: options.poolSize,
     onBlank: ({ id, sockets }) => routers.broadcast({ t: 'blank', process: id, sockets }),

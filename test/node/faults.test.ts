@@ -1,6 +1,8 @@
 /** What a node makes of the sudden death of its parts: a Deno process, a router, the supervisor. */
+import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Gate, startGate } from '../support/gate.js';
 import { counters, scrape, total } from '../support/metrics.js';
@@ -139,10 +141,13 @@ describe('a supervisor that is killed', () => {
     expect(tree.length).toBeGreaterThan(8);
     expect(denoProcessesOf(supervisor(), GATED).length).toBeGreaterThan(0);
 
+    const runDir = `hearth-run-${supervisor()}-`;
+    // A sandbox that is half built when its builder dies waits for it for ever.
+    const halfBuilt = spawn('sleep', ['60'], { argv0: join(tmpdir(), `${runDir}half`, 'built') });
     process.kill(supervisor(), 'SIGKILL');
     await until(() => tree.every((each) => !isRunning(each)));
-    const runDir = `hearth-run-${supervisor()}-`;
     await until(() => mentioning(node.dataDir, runDir).length === 0);
+    expect(halfBuilt.signalCode).toBe('SIGKILL');
 
     const next = await startNode({}, { dataDir: node.dataDir });
     try {

@@ -88,7 +88,8 @@ function toJson(message: FromRunner): string {
     case 'hold':
       return `{"t":"hold","on":${message.on}}`;
     case 'v8':
-      return `{"t":"v8","data":${stringify(message.data)}}`;
+    case 'own-cache':
+      return `{"t":"${message.t}","data":${stringify(message.data)}}`;
   }
 }
 

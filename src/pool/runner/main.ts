@@ -16,6 +16,7 @@ import { createExecutions } from './execution.ts';
 import { listenForFrames } from './frames.ts';
 import { captureServe, findHandler } from './handler.ts';
 import { captureConsole } from './logs.ts';
+import { ownCache } from './own_cache.ts';
 import { hideMachine, offerPlatform } from './platform.ts';
 import { rehearse } from './rehearsal.ts';
 
@@ -40,7 +41,10 @@ serve({ path: listenPath, onListen: () => {}, onError: calls.unanswerable }, cal
 void listenForFrames(framesPath, progressPath, calls.frames);
 hideMachine();
 control.send({ t: 'ready' });
-const ahead = prepareAhead();
+/** ms after which a process counts as waiting: one that is wanted at once has better things to do. */
+const IDLE_MS = 25;
+const ahead = setTimeout(prepareAhead, IDLE_MS);
+let sqlite: Promise<typeof import('node:sqlite')> | null = null;
 await control.listen(onMessage);
 Deno.exit(0);
 
@@ -52,27 +56,40 @@ function onMessage(message: ToRunner) {
     case 'env':
       for (const [name, value] of entries(message.set)) setEnv(name, value);
       break;
+    case 'own-cache':
+      void giveOwnCache();
+      break;
     case 'claim':
+      clearTimeout(ahead);
       void specialise(message.claim);
       break;
   }
 }
 
 /**
- * What every claim needs is loaded and compiled while the process waits: the module loader, the permission calls, and
- * the database that V8's code cache lies in. A blank process is ready without it.
+ * What a claim needs, and a first call, is loaded and compiled while the process waits: the module loader, the permission
+ * calls, the database that V8's code cache lies in, the way of a call. It goes without where it is claimed at once.
  */
-async function prepareAhead() {
-  await rehearse({ calls, scratch }).catch(() => {}); // the first call does it then
+function prepareAhead() {
   Deno.permissions.querySync({ name: 'net' });
-  return { sqlite: await import('node:sqlite') };
+  void loadSqlite();
+  rehearse({ calls, scratch }).catch(() => {}); // the first call does it then
+}
+
+async function giveOwnCache() {
+  control.send({ t: 'own-cache', data: (await ownCache(await loadSqlite(), denoDir)).toBase64() });
+}
+
+function loadSqlite() {
+  sqlite ??= import('node:sqlite');
+  return sqlite;
 }
 
 /** Environment, module, permissions: after this the process belongs to the function. */
 async function specialise(claim: Claim) {
   const start = now();
   let cache: ModuleCache | null = null;
-  if (claim.v8 !== null || claim.harvest) cache = openModuleCache((await ahead).sqlite, denoDir, claim.entry);
+  if (claim.v8 !== null || claim.harvest) cache = openModuleCache(await loadSqlite(), denoDir, claim.entry);
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
   for (const [name, value] of entries(claim.env)) setEnv(name, value);
   if (claim.permissions.read || claim.permissions.write) setEnv('TMPDIR', scratch);

@@ -1,0 +1,27 @@
+/** V8's code cache of the runner itself, as Deno has written it, for the processes to come. */
+import type { DatabaseSync } from 'node:sqlite';
+
+const FILE = 'v8_code_cache_v2';
+/** ms between two looks at whether Deno writes on. */
+const LOOK_MS = 150;
+/** Looks in a row that have to find the same. */
+const SETTLED = 3;
+
+/** The database as bytes, once Deno has written all of it. Asked of a process that never has a function. */
+export async function ownCache(
+  sqlite: { DatabaseSync: new (path: string) => DatabaseSync },
+  denoDir: string,
+): Promise<Uint8Array> {
+  const path = `${denoDir}/${FILE}`;
+  const database = new sqlite.DatabaseSync(path);
+  let same = 0;
+  for (let before = -1; same < SETTLED; ) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const row = database.prepare('SELECT count(*) AS entries FROM codecache').get() as { entries: number };
+    same = row.entries === before ? same + 1 : 0;
+    before = row.entries;
+  }
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  database.close();
+  return Deno.readFileSync(path);
+}

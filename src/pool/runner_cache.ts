@@ -1,0 +1,70 @@
+/**
+ * V8's code cache of the runner, and of what it uses of Deno: made once by a process that runs nothing else, kept on disk,
+ * and given to every process, because compiling all that anew is half of what a start costs.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** The database of Deno 2.9 that it lies in, in DENO_DIR. */
+export const CACHE_FILE = 'v8_code_cache_v2';
+
+export interface RunnerCache {
+  /** The file to give to a process; null: there is none yet. */
+  file(): string | null;
+}
+
+export interface RunnerCacheOptions {
+  /** Belongs to this cache alone; made if it is missing. */
+  dir: string;
+  denoPath: string;
+  runnerPath: string;
+  /** V8 finds a module by its address, which depends on the walls around the process. */
+  sandboxKind: string;
+  /** The content of the file, from a process that runs no function's code. */
+  make(): Promise<Buffer>;
+  onError(error: unknown): void;
+}
+
+const SQLITE = Buffer.from('SQLite format 3\0');
+const MAX_BYTES = 16 * 1024 * 1024;
+
+/** Finds what an earlier run made; else has it made behind the start, and processes do without it until then. */
+export async function openRunnerCache(options: RunnerCacheOptions): Promise<RunnerCache> {
+  const { dir, onError } = options;
+  let ready: string | null = null;
+  const name = await nameOf(options);
+  const path = join(dir, name);
+  if (await exists(path)) ready = path;
+  else
+    make().then(() => {
+      ready = path;
+    }, onError);
+
+  async function make() {
+    const bytes = await options.make();
+    if (bytes.length > MAX_BYTES || !bytes.subarray(0, SQLITE.length).equals(SQLITE))
+      throw new Error("the runner's code cache is none");
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    for (const old of await readdir(dir)) await rm(join(dir, old), { force: true });
+    await writeFile(`${path}.part`, bytes, { mode: 0o600 });
+    await rename(`${path}.part`, path);
+  }
+
+  return { file: () => ready };
+}
+
+/** Another Deno, runner or sandbox has another one. */
+async function nameOf({ denoPath, runnerPath, sandboxKind }: RunnerCacheOptions): Promise<string> {
+  const { size, mtimeMs } = await stat(denoPath);
+  const runner = await readFile(runnerPath);
+  const key = createHash('sha256').update(`${size} ${mtimeMs} ${sandboxKind} `).update(runner).digest('hex');
+  return `${key.slice(0, 32)}.db`;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false, // not there, or not to be read: it is made anew
+  );
+}
