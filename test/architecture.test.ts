@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
 
 /** Files that every room may import: they import nothing of ours but each other. */
-const LEAVES = new Set(['errors.ts', 'config.ts', 'sealing.ts', 'tokens.ts']);
+const LEAVES = new Set(['errors.ts', 'config.ts', 'sealing.ts', 'tokens.ts', 'leftovers.ts']);
 /** Files that put the rooms together, and that no room may import. */
 const WIRING = new Set(['main.ts', 'cli.ts', 'node.ts', 'signals.ts', 'start_output.ts']);
 

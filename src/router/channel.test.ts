@@ -193,6 +193,8 @@ describe('when the process ends', () => {
     const calls = [send('GET\nhttp://a/\nid'), send('GET\nhttp://b/\nid'), send('GET\nhttp://c/\nid')];
     await arrived(3);
     progressTo(calls[1]?.number ?? 0);
+    // The channel opens the progress file when it gets round to it.
+    while (channel.unseen() !== 1) await new Promise((resolve) => setImmediate(resolve));
     socket.destroy();
     expect(await Promise.all(calls.map(({ outcome }) => outcome))).toEqual(['seen', 'seen', 'unseen']);
     expect(channel.usable).toBe(false);
