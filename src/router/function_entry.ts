@@ -3,6 +3,7 @@ import type { ErrorCode } from '../errors.js';
 import type { Cors, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
 import type { UsageTally } from '../store/usage_ledger.js';
 import { faasTrigger, type Instruments } from '../telemetry/instruments.js';
+import type { HistogramSeries } from '../telemetry/recorder.js';
 import { parseRateLimit, type RateLimit } from './budgets_callers.js';
 
 /** The metric series of one function and trigger. */
@@ -70,15 +71,12 @@ function createSeries(
     'hearth.tenant': meta.tenant,
     'hearth.limit': 'processes',
   });
-  const duration = {
-    success: instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': 'success' }),
-    error: instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': 'error' }),
-    timeout: instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': 'timeout' }),
-    cancelled: instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': 'cancelled' }),
-  };
+  /** Made when a call first ends that way: most functions never time out, and a histogram is many lines on the page. */
+  const duration: Partial<Record<ExecutionStatus, HistogramSeries>> = {};
   return {
     finished(status, cold, seconds, egressBytes, cpuMs) {
       usage.count(egressBytes, cpuMs, cold);
+      duration[status] ??= instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': status });
       duration[status].record(seconds);
       if (status === 'success') invocations.add(1);
       else if (status === 'error') errors.add(1);

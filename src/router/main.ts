@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../errors.js';
+import { databaseTimer } from '../store/database_timer.js';
 import { createExecutionWriter } from '../store/execution_writer.js';
 import { openStore } from '../store/main.js';
 import type { TenantWithSecrets } from '../store/tenants.js';
@@ -16,7 +17,7 @@ import {
   type ToSupervisor,
 } from '../supervisor/protocol.js';
 import { createRpc } from '../supervisor/rpc.js';
-import { createInstruments } from '../telemetry/instruments.js';
+import { createInstruments, functionAttributes, tenantAttributes } from '../telemetry/instruments.js';
 import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
 import type * as apiModule from './api/listener.js';
@@ -39,6 +40,7 @@ import { createLeases } from './leases.js';
 import { listen } from './listener.js';
 import { createLogFollowers } from './log_followers.js';
 import { createRemembered } from './remembered.js';
+import { createRequestMetrics } from './request_metrics.js';
 import { createTenantTable } from './tenants.js';
 import { createTokenMint } from './token_mint.js';
 import { createTokenVerifier } from './tokens.js';
@@ -79,7 +81,10 @@ export async function startRouter(
     name: 'hearth-router',
     secretKeys: config.secretKeys,
   });
-  const writer = createExecutionWriter(store.sql, { onError: warn });
+  const writer = createExecutionWriter(store.sql, {
+    onError: warn,
+    onWrite: databaseTimer(instruments, 'COPY'),
+  });
   const usage = createUsageLedger({ write: store.usage.add, now: Date.now, onError: warn });
   const functions = createFunctionTable((meta) =>
     createFunctionEntry(
@@ -122,7 +127,11 @@ export async function startRouter(
         const { changed, removed, complete } = params as RouterMethods['functions']['params'];
         if (complete) functions.keepOnly(new Set(changed.map((meta) => meta.id)));
         for (const meta of changed) functions.set(meta);
-        for (const id of removed) functions.remove(id);
+        for (const id of removed) {
+          const meta = functions.byId(id)?.meta;
+          functions.remove(id);
+          if (meta !== undefined) recorder.release(functionAttributes(meta));
+        }
         if (complete) state.functionsLoaded = true;
         return null;
       }
@@ -133,6 +142,7 @@ export async function startRouter(
         for (const slug of removed) {
           tenants.remove(slug);
           admissions.forget(slug);
+          recorder.release(tenantAttributes(slug));
         }
         return null;
       }
@@ -265,7 +275,17 @@ export async function startRouter(
     admissions.sweep();
   }, LEASE_SWEEP_MS);
 
-  const listener = await listen(gateway, config);
+  const requests = createRequestMetrics(instruments);
+  const listener = await listen(
+    {
+      onRequest(incoming, outgoing) {
+        requests.watch(incoming, outgoing);
+        gateway.onRequest(incoming, outgoing);
+      },
+      onUpgrade: gateway.onUpgrade,
+    },
+    config,
+  );
   link.send({ t: 'up', port: listener.port });
 
   return {

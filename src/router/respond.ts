@@ -1,6 +1,6 @@
 /** The one place where an error becomes an HTTP answer. */
 import type { ServerResponse } from 'node:http';
-import { HearthError } from '../errors.js';
+import { type ErrorCode, HearthError } from '../errors.js';
 
 export interface AnswerIds {
   requestId: string;
@@ -26,6 +26,18 @@ export function errorBody(error: HearthError, ids: AnswerIds): string {
   });
 }
 
+const FAILED = Symbol('the error that a request is answered with');
+
+/** Remembers with an answer that it is the platform's error, for whoever counts answers. */
+export function noteError(outgoing: ServerResponse, code: ErrorCode): void {
+  Object.assign(outgoing, { [FAILED]: code });
+}
+
+/** The platform's error that the request was answered with, or broken off for; undefined: none. */
+export function notedError(outgoing: ServerResponse & { [FAILED]?: ErrorCode }): ErrorCode | undefined {
+  return outgoing[FAILED];
+}
+
 /** Answers with the contract's error, or cuts the connection where an answer has begun. */
 export function answerError(
   outgoing: ServerResponse,
@@ -33,6 +45,7 @@ export function answerError(
   ids: AnswerIds,
   extra: readonly string[] = [],
 ): void {
+  noteError(outgoing, error.code);
   if (outgoing.headersSent) {
     outgoing.destroy();
     return;

@@ -14,6 +14,8 @@ export interface ExecutionWriterOptions {
   maxBytes?: number;
   /** The first one after a pause waits this long for others, in ms. Default 100. */
   intervalMs?: number;
+  /** Told how long each batch took, in ms, and what the database said where it was refused. */
+  onWrite?: (ms: number, error?: unknown) => void;
   /** Told why a batch has to wait or a row was dropped; both are tried or counted without it. */
   onError?: (error: unknown) => void;
 }
@@ -42,7 +44,8 @@ const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5000;
 
 export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions = {}): ExecutionWriter {
-  const { maxRows = 20_000, maxBytes = 32 * 1024 * 1024, intervalMs = 100, onError = () => {} } = options;
+  const { maxRows = 20_000, maxBytes = 32 * 1024 * 1024, intervalMs = 100 } = options;
+  const { onWrite = () => {}, onError = () => {} } = options;
   const batchRows = Math.max(1, Math.min(BATCH_ROWS, maxRows >> 1));
   const buffer = createExecutionBuffer(maxRows, maxBytes, batchRows);
   const toLine = createToLine();
@@ -103,9 +106,12 @@ export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions 
     const batch = buffer.take(batchRows);
     const rows = rowsOf(batch);
     if (rows === 0) return;
+    const began = performance.now();
     try {
       await copyLines(sql, chunksOf(batch));
+      onWrite(performance.now() - began);
     } catch (error) {
+      onWrite(performance.now() - began, error);
       if (isDatabaseAway(error)) {
         buffer.restore(batch);
         throw error;

@@ -11,6 +11,7 @@ import { createNotifications, type Notifications } from './notifications.js';
 import { createQuotaUse, type QuotaUse } from './quotas.js';
 import { createResealing, type Resealing } from './resealing.js';
 import { createSecrets, type Secrets } from './secrets.js';
+import { ownSessions, type Sessions } from './sessions.js';
 import { createTenants, type Tenants } from './tenants.js';
 import { createUsage, type Usage } from './usage.js';
 
@@ -30,6 +31,8 @@ export interface Store {
   sql: Sql;
   /** @throws when the database does not answer. */
   ping(): Promise<void>;
+  /** Connections of Hearth's. @throws when the database does not answer. */
+  sessions(): Promise<Sessions[]>;
   /** Lets running queries end, 5 s at most, and closes the connections. */
   stop(): Promise<void>;
 }
@@ -63,6 +66,7 @@ export async function openStore(connection: Connection, options: StoreOptions): 
     async ping() {
       await sql`select 1`;
     },
+    sessions: () => ownSessions(sql),
     stop: () => sql.end({ timeout: 5 }),
   };
   try {

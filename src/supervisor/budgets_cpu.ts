@@ -68,6 +68,11 @@ export function createCpuQuotas({ now, quotaOf, close }: CpuQuotasOptions) {
         if (month.closedUntil > 0) close(tenant, 0);
       }
     },
+    /** Seconds of this month, over all nodes as far as is known here. */
+    used(tenant: string): number {
+      const month = months.get(tenant);
+      return month?.startsAt === monthStart(now()) ? month.total + month.pending : 0;
+    },
     *pending(): Iterable<{ tenant: string; startsAt: number; seconds: number }> {
       for (const [tenant, { startsAt, pending }] of months) {
         // With nothing to add too: other nodes' processes work as well.

@@ -4,14 +4,14 @@ import type { Quotas } from '../store/types.js';
 import { createBudgets } from './budgets.js';
 import { createCpuQuotas } from './budgets_cpu.js';
 import { type BudgetSync, startBudgetSync } from './budgets_sync.js';
-import type { ToRouter, ToSupervisor } from './protocol.js';
+import { budgetKey, type ToRouter, type ToSupervisor } from './protocol.js';
 import type { ProcessQuota } from './scaling.js';
 
 export interface NodeQuotasOptions {
   quotaUse: QuotaUse;
   quotasOf(tenant: string): Quotas | undefined;
   /** What of a tenant's runs here. */
-  shareOf(tenant: string): { processes: number; memoryMib: number } | undefined;
+  shareOf(tenant: string): { processes: number; memoryMib: number; functions: number } | undefined;
   routers: {
     send(router: number, message: ToRouter): void;
     broadcast(message: ToRouter): void;
@@ -22,6 +22,9 @@ export interface NodeQuotasOptions {
 }
 
 export type NodeQuotas = ReturnType<typeof createNodeQuotas>;
+
+/** The quotas whose use is known without asking the database. */
+export type Measured = Exclude<keyof Quotas, 'code_bytes'>;
 
 type BudgetMessage = Extract<ToSupervisor, { t: 'budget-ask' | 'budget-return' }>;
 
@@ -51,7 +54,27 @@ export function createNodeQuotas(options: NodeQuotasOptions) {
     }
   }
 
+  /** Calls of the window that is now, or calls that run: those that routers may still admit unasked among them. */
+  function calls(tenant: string, name: 'minute' | 'day' | 'concurrent'): number {
+    const budget = budgets.find(budgetKey(tenant, name));
+    return budget === undefined || now() >= budget.endsAt ? 0 : budget.used + budget.elsewhere;
+  }
+
   return {
+    /** What is used of a tenant's quotas, over all nodes as far as is known here, by the quotas' names. */
+    used(tenant: string): Readonly<Record<Measured, number>> {
+      const share = shareOf(tenant);
+      const others = elsewhere.get(tenant);
+      return {
+        calls_per_minute: calls(tenant, 'minute'),
+        calls_per_day: calls(tenant, 'day'),
+        concurrent_calls: calls(tenant, 'concurrent'),
+        live_processes: (share?.processes ?? 0) + (others?.processes ?? 0),
+        memory_mib: (share?.memoryMib ?? 0) + (others?.memory_mib ?? 0),
+        functions: share?.functions ?? 0,
+        cpu_seconds_per_month: cpu.used(tenant),
+      };
+    },
     /** Loads what was used before, so that a restart forgets nothing. Call it once the tenants are known. */
     async start() {
       sync = await startBudgetSync({

@@ -119,13 +119,15 @@ export function createFleet(options: FleetOptions) {
     }
   }
 
-  function removeFunction(id: string) {
+  /** @returns what it was, where it was known. */
+  function removeFunction(id: string): FunctionMeta | undefined {
     const state = functions.get(id);
-    if (state === undefined) return;
+    if (state === undefined) return undefined;
     denyAll(state, { code: 'NOT_FOUND', message: `There is no function ${state.fn.name}.` });
     functions.delete(id);
     shares.leave(state.share);
     for (const instance of state.instances) retire(instance, 'superseded');
+    return state.fn;
   }
 
   /** A tenant that is served no more: what waits is told so, and what runs ends by `endBy` (ms) at the latest. */
@@ -532,6 +534,8 @@ export function createFleet(options: FleetOptions) {
     instances: () => instances.values(),
     /** What a tenant has here: processes, starting and draining ones too, and MiB that they may use. */
     shareOf: (tenant: string) => shares.find(tenant),
+    shares: () => shares.all(),
+    has: (functionId: string) => functions.has(functionId),
     instanceOf: (process: number) => byProcess.get(process),
     queued: () => {
       let total = 0;

@@ -83,6 +83,8 @@ export interface Supervisor {
 const TICK_MS = 50;
 const QUOTA_TICK_MS = 100;
 const DATABASE_CHECK_MS = 2_000;
+/** Checks between two looks at what connections there are. */
+const SESSIONS_EVERY = 5;
 /** ms after its last known call for which a process counts as busy: routers report use every second. */
 const BUSY_MS = 1_500;
 /** MiB that a Deno process has besides what its function holds. */
@@ -93,12 +95,15 @@ const MATTERS_OF_COURSE = new Set<EndReason>(['idle', 'superseded', 'evicted', '
 
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { store, routers, onError } = options;
-  const metrics = createNodeMetrics(options.metrics);
+  const metrics = createNodeMetrics(options.metrics, {
+    poolSize: options.poolSize,
+    processes: options.maxProcesses,
+  });
   let sync: Sync | null = null;
   let databaseUp = true;
   let stopping = false;
 
-  const writer = createExecutionWriter(store.sql, { onError });
+  const writer = createExecutionWriter(store.sql, { onError, onWrite: metrics.wrote });
   const liveLogs = createLiveLogs((router, message) => routers.send(router, message));
   const ledger = createUsageLedger({
     write: store.usage.add,
@@ -291,7 +296,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const instance = fleet.instanceOf(process.id);
       if (instance === undefined) return;
       const { fn } = instance;
-      metrics.sampled(fn, process.id, memory, cpuMs);
+      // A function that is gone has no series any more.
+      if (fleet.has(fn.id)) metrics.sampled(fn, process.id, memory, cpuMs);
       quotas.sampled(process.id, fn.tenant, cpuMs);
       // Over the soft limit a process takes no new calls, and another takes its place.
       const softLimit = (fn.memory_limit_mb + RUNTIME_MB) * 1024 * 1024;
@@ -314,13 +320,17 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
           (tenants.get(slug)?.secrets_revision ?? secrets_revision) !== secrets_revision,
       )
       .map(({ slug }) => slug);
-    for (const tenant of change.changed) tenants.set(tenant.slug, tenant);
+    for (const tenant of change.changed) {
+      tenants.set(tenant.slug, tenant);
+      metrics.tenantThere(tenant.slug);
+    }
     for (const slug of change.removed) tenants.delete(slug);
     served.applyTenants(change);
     for (const { slug } of change.changed) quotas.tenantChanged(slug);
     for (const slug of renewed) fleet.renewSecrets(slug);
     for (const slug of change.removed) {
       tokens.forget(slug);
+      metrics.tenantGone(slug);
       quotas.tenantRemoved(slug);
       secrets.forgetTenant(slug);
     }
@@ -330,9 +340,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   async function applyFunctions(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }) {
-    for (const meta of change.changed) served.setFunction(meta);
+    for (const meta of change.changed) {
+      served.setFunction(meta);
+      metrics.functionThere(meta);
+    }
     for (const id of change.removed) {
-      fleet.removeFunction(id);
+      const fn = fleet.removeFunction(id);
+      if (fn !== undefined) metrics.functionGone(fn);
       secrets.forgetFunction(id);
     }
     if (change.complete) {
@@ -470,11 +484,17 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     throw error;
   }
 
+  let checks = 0;
   async function checkDatabase() {
-    const up = await store.ping().then(
-      () => true,
-      () => false,
+    const began = performance.now();
+    const failure = await store.ping().then(
+      () => undefined,
+      (error: unknown) => error ?? new Error('no answer'),
     );
+    metrics.checked(performance.now() - began, failure);
+    const up = failure === undefined;
+    if (!up) metrics.sessions([]);
+    else if (checks++ % SESSIONS_EVERY === 0) store.sessions().then(metrics.sessions, () => {}); // shown next time
     if (up !== databaseUp)
       onError(new Error(up ? 'the database answers again' : 'the database does not answer'));
     databaseUp = up;
@@ -499,8 +519,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       queued: fleet.functions(),
       code: options.code.stats(),
       writer: writer.stats(),
+      tenants: { shares: fleet.shares(), quotas: tenants.values(), used: quotas.used },
+      databaseUp,
     });
     for (const [router, deltas] of await routers.askAll('metrics', null, 900)) metrics.absorb(router, deltas);
+    metrics.settle();
   }
 
   return {

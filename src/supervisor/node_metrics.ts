@@ -1,14 +1,19 @@
 /** The supervisor's own instruments, and the routers' points, in the node's one set of metrics. */
 
 import { memoryClass } from '../pool/blanks.js';
+import type { EndReason } from '../pool/ending.js';
 import type { Claimed } from '../pool/main.js';
+import { databaseTimer } from '../store/database_timer.js';
+import type { Sessions } from '../store/sessions.js';
 import type { FunctionMeta } from '../store/types.js';
+import { type Attributes, attributesKey } from '../telemetry/attributes.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
 import type { Delta } from '../telemetry/delta.js';
-import { createInstruments } from '../telemetry/instruments.js';
+import { createInstruments, functionAttributes, tenantAttributes } from '../telemetry/instruments.js';
 import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
 import type { Instance } from './fleet.js';
+import { createTenantGauges, type TenantUse } from './tenant_gauges.js';
 
 export interface NodeState {
   pool: { kind: { memoryMb: number }; ready: number; starting: number }[];
@@ -16,11 +21,31 @@ export interface NodeState {
   queued: Iterable<{ fn: FunctionMeta; waiters: { length: number } }>;
   code: { hits: number; misses: number; bytes: number; evictions: number };
   writer: { buffered: number; written: number; dropped: number };
+  tenants: TenantUse;
+  databaseUp: boolean;
 }
 
 const SUPERVISOR = 'supervisor';
+/** Deleted functions and tenants at most whose series are dropped at the next page. */
+const MAX_GONE = 10_000;
+/** Why processes end: each is there from the start at 0, so that a rate sees the first one. */
+const REASONS: Readonly<Record<EndReason, true>> = {
+  exit: true,
+  crash: true,
+  memory: true,
+  forbidden: true,
+  timeout: true,
+  cpu: true,
+  background: true,
+  idle: true,
+  superseded: true,
+  unreachable: true,
+  failed: true,
+  shutdown: true,
+  evicted: true,
+};
 
-export function createNodeMetrics(cluster: ClusterMetrics) {
+export function createNodeMetrics(cluster: ClusterMetrics, limits: { poolSize: number; processes: number }) {
   const recorder = createRecorder();
   const instruments = createInstruments(recorder);
   const watch = watchProcess(instruments);
@@ -41,14 +66,27 @@ export function createNodeMetrics(cluster: ClusterMetrics) {
     environment: stage('environment'),
     import: stage('import'),
   };
-  const attributesOf = (fn: FunctionMeta) => ({ 'hearth.tenant': fn.tenant, 'faas.name': fn.name });
+  /** What was deleted: a router may still tell of it once. */
+  const gone = new Map<string, Attributes>();
+  const tenants = createTenantGauges(instruments);
+  const restarts = instruments.routerRestarts.with({});
+
+  for (const reason of Object.keys(REASONS)) instruments.poolEnded.with({ 'hearth.reason': reason });
+  instruments.poolSize.with({}).set(limits.poolSize);
+  instruments.poolLimit.with({}).set(limits.processes);
+
+  function forget(attributes: Attributes) {
+    recorder.release(attributes);
+    cluster.release(attributes);
+    if (gone.size < MAX_GONE) gone.set(attributesKey(attributes), attributes);
+  }
 
   return {
     spawned: (kind: { memoryMb: number }, ms: number) =>
       instruments.poolSpawnDuration.with({ 'hearth.memory_class': kind.memoryMb }).record(ms / 1000),
     ended: (reason: string) => instruments.poolEnded.with({ 'hearth.reason': reason }).add(1),
     queueWait: (fn: FunctionMeta, ms: number) =>
-      instruments.queueWait.with(attributesOf(fn)).record(ms / 1000),
+      instruments.queueWait.with(functionAttributes(fn)).record(ms / 1000),
     claimed(fn: FunctionMeta, claimed: Claimed, tookMs: number) {
       instruments.poolClaimDuration
         .with({ 'hearth.memory_class': memoryClass(fn.memory_limit_mb) })
@@ -58,15 +96,15 @@ export function createNodeMetrics(cluster: ClusterMetrics) {
       stages.code.record(codeMs / 1000);
       stages.environment.record(envMs / 1000);
       stages.import.record(importMs / 1000);
-      instruments.initDuration.with(attributesOf(fn)).record(claimed.took.importMs / 1000);
+      instruments.initDuration.with(functionAttributes(fn)).record(claimed.took.importMs / 1000);
       void claimed.process.ended.then(() => cpu.delete(claimed.process.id));
     },
     sampled(fn: FunctionMeta, process: number, memory: number, cpuMs: number) {
-      instruments.memoryUsage.with(attributesOf(fn)).record(memory);
+      instruments.memoryUsage.with(functionAttributes(fn)).record(memory);
       const before = cpu.get(process);
       cpu.set(process, cpuMs);
       if (before !== undefined)
-        instruments.cpuUsage.with(attributesOf(fn)).record(Math.max(0, cpuMs - before) / 1000);
+        instruments.cpuUsage.with(functionAttributes(fn)).record(Math.max(0, cpuMs - before) / 1000);
     },
     routerUp(router: number) {
       const taken = new Set(names.values());
@@ -81,11 +119,31 @@ export function createNodeMetrics(cluster: ClusterMetrics) {
       const name = names.get(router);
       names.delete(router);
       if (name !== undefined) cluster.forget(name);
-      if (!expected) instruments.routerRestarts.with({}).add(1);
+      if (!expected) restarts.add(1);
     },
     absorb(router: number, deltas: Delta[]) {
       const name = names.get(router);
       if (name !== undefined) cluster.absorb(name, deltas);
+    },
+    checked: databaseTimer(instruments, 'SELECT'),
+    wrote: databaseTimer(instruments, 'COPY'),
+    sessions(all: readonly Sessions[]) {
+      instruments.databaseConnections.release({});
+      for (const { name, idle, used } of all) {
+        const pool = { 'db.client.connection.pool.name': name };
+        instruments.databaseConnections.with({ ...pool, 'db.client.connection.state': 'idle' }).set(idle);
+        instruments.databaseConnections.with({ ...pool, 'db.client.connection.state': 'used' }).set(used);
+      }
+    },
+    functionGone: (fn: FunctionMeta) => forget(functionAttributes(fn)),
+    /** There is one of that name again. */
+    functionThere: (fn: FunctionMeta) => void gone.delete(attributesKey(functionAttributes(fn))),
+    tenantGone: (tenant: string) => forget(tenantAttributes(tenant)),
+    tenantThere: (tenant: string) => void gone.delete(attributesKey(tenantAttributes(tenant))),
+    /** Every router has told its points: of what was deleted it will tell no more. */
+    settle() {
+      for (const attributes of gone.values()) cluster.release(attributes);
+      gone.clear();
     },
     /** Sets what is counted rather than recorded, and hands over the supervisor's own points. */
     gauges(state: NodeState) {
@@ -107,7 +165,7 @@ export function createNodeMetrics(cluster: ClusterMetrics) {
       }
       for (const { fn, waiters } of state.queued) {
         if (waiters.length > 0 || queuedBefore.has(fn.id))
-          instruments.queueLength.with(attributesOf(fn)).set(waiters.length);
+          instruments.queueLength.with(functionAttributes(fn)).set(waiters.length);
         if (waiters.length > 0) queuedBefore.add(fn.id);
         else queuedBefore.delete(fn.id);
       }
@@ -118,6 +176,8 @@ export function createNodeMetrics(cluster: ClusterMetrics) {
       instruments.executionsBuffered.with({}).set(state.writer.buffered);
       instruments.executionsWritten.with({}).add(state.writer.written - counted.written);
       instruments.executionsDropped.with({}).add(state.writer.dropped - counted.dropped);
+      instruments.databaseUp.with({}).set(state.databaseUp ? 1 : 0);
+      tenants.set(state.tenants);
       Object.assign(counted, state.code, state.writer);
       watch.sample();
       cluster.absorb(SUPERVISOR, recorder.drain());

@@ -14,9 +14,12 @@ export type RequestAttributes = {
   /** From `httpMethod`. */
   'http.request.method': string;
   'url.scheme': 'http' | 'https';
-  'http.response.status_code': number;
+  /** Not there when the client went away before an answer began. */
+  'http.response.status_code'?: number;
   /** A route's template, never a path that a caller chose. */
   'http.route': string;
+  /** Only where the request failed: a code of docs/errors.md, a function's own 5xx status, or `client_gone`. */
+  'error.type'?: string;
 };
 /** Memory class in MiB. */
 export type MemoryClassAttributes = { 'hearth.memory_class': number };
@@ -30,6 +33,19 @@ export type RefusedAttributes = {
   'hearth.tenant': string;
   'hearth.limit': 'caller' | 'minute' | 'day' | 'concurrent' | 'cpu' | 'processes';
 };
+export type TenantAttributes = { 'hearth.tenant': string };
+/** A quota's name, as the API has it. */
+export type QuotaAttributes = TenantAttributes & { 'hearth.quota': string };
+/** `error.type` only where it failed: a SQLSTATE, or the connection's error code. */
+export type DatabaseAttributes = {
+  'db.system.name': 'postgresql';
+  'db.operation.name': 'COPY' | 'SELECT';
+  'error.type'?: string;
+};
+export type ConnectionAttributes = {
+  'db.client.connection.pool.name': string;
+  'db.client.connection.state': 'idle' | 'used';
+};
 /** `with({})`: an instrument of one series. */
 export type NoAttributes = Record<never, never>;
 
@@ -42,6 +58,8 @@ const CALL_SECONDS = [
   120, 300,
 ];
 const PROCESS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** The convention's for databases, and the health check's patience at the end. */
+const DATABASE_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 const CPU_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const MEMORY_BYTES = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024].map((mib) => mib * 1024 * 1024);
 
@@ -142,6 +160,13 @@ export function createInstruments(recorder: Recorder) {
       define('hearth.pool.ended', '{process}', 'Deno processes that ended'),
     ),
 
+    poolSize: recorder.gauge<NoAttributes>(
+      define('hearth.pool.size', '{process}', 'Blank processes that are to be kept ready'),
+    ),
+    poolLimit: recorder.gauge<NoAttributes>(
+      define('hearth.pool.limit', '{process}', 'Processes that functions may have on this node at once'),
+    ),
+
     queueLength: recorder.gauge<FunctionAttributes>(
       define('hearth.queue.length', '{request}', 'Requests that wait for a slot now'),
     ),
@@ -151,6 +176,34 @@ export function createInstruments(recorder: Recorder) {
 
     callsRefused: recorder.counter<RefusedAttributes>(
       define('hearth.calls.refused', '{request}', 'Calls that were over a quota or a rate limit'),
+    ),
+
+    tenantProcesses: recorder.gauge<TenantAttributes>(
+      define('hearth.tenant.processes', '{process}', "Deno processes of a tenant's functions"),
+    ),
+    tenantMemory: recorder.gauge<TenantAttributes>(
+      define('hearth.tenant.memory', 'By', 'Memory that these processes may use'),
+    ),
+    quotaLimit: recorder.gauge<QuotaAttributes>(
+      define('hearth.quota.limit', '{unit}', "A tenant's quota, in the quota's own unit"),
+    ),
+    quotaUsed: recorder.gauge<QuotaAttributes>(
+      define('hearth.quota.used', '{unit}', 'What is used of it, over all nodes'),
+    ),
+
+    databaseUp: recorder.gauge<NoAttributes>(
+      define('hearth.database.up', '{database}', 'Whether the database answered last: 1 or 0'),
+    ),
+    databaseDuration: recorder.histogram<DatabaseAttributes>(
+      distribution(
+        'db.client.operation.duration',
+        's',
+        DATABASE_SECONDS,
+        'Duration of batches of executions (COPY) and of the health check (SELECT)',
+      ),
+    ),
+    databaseConnections: recorder.gauge<ConnectionAttributes>(
+      define('db.client.connection.count', '{connection}', "Connections from this node's address"),
     ),
 
     executionsBuffered: recorder.gauge<NoAttributes>(
@@ -203,6 +256,9 @@ export function createInstruments(recorder: Recorder) {
     processMemory: recorder.gauge<NoAttributes>(
       perProcess('process.memory.usage', 'By', 'Resident memory of a process of the node'),
     ),
+    processUptime: recorder.gauge<NoAttributes>(
+      perProcess('process.uptime', 's', 'Time since a process of the node started'),
+    ),
   };
 }
 
@@ -219,6 +275,15 @@ export function faasTrigger(trigger: 'http' | 'invoke' | 'cron' | 'database' | '
     case 'async':
       return 'other';
   }
+}
+
+/** What tells the series of a function: all of them are released with these when it is deleted. */
+export function functionAttributes(fn: { tenant: string; name: string }): FunctionAttributes {
+  return { 'hearth.tenant': fn.tenant, 'faas.name': fn.name };
+}
+
+export function tenantAttributes(tenant: string): TenantAttributes {
+  return { 'hearth.tenant': tenant };
 }
 
 const METHODS: ReadonlySet<string> = new Set([

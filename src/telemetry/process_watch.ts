@@ -12,7 +12,12 @@ export interface ProcessWatch {
 
 type Watched = Pick<
   Instruments,
-  'eventLoopDelayP50' | 'eventLoopDelayP99' | 'eventLoopDelayMax' | 'eventLoopUtilization' | 'processMemory'
+  | 'eventLoopDelayP50'
+  | 'eventLoopDelayP99'
+  | 'eventLoopDelayMax'
+  | 'eventLoopUtilization'
+  | 'processMemory'
+  | 'processUptime'
 >;
 
 /**
@@ -26,6 +31,7 @@ export function watchProcess(instruments: Watched): ProcessWatch {
   const max = instruments.eventLoopDelayMax.with({});
   const utilization = instruments.eventLoopUtilization.with({});
   const memory = instruments.processMemory.with({});
+  const uptime = instruments.processUptime.with({});
   let last = performance.eventLoopUtilization();
   delay.enable();
   return {
@@ -40,6 +46,7 @@ export function watchProcess(instruments: Watched): ProcessWatch {
       utilization.set(performance.eventLoopUtilization(now, last).utilization);
       last = now;
       memory.set(process.memoryUsage.rss());
+      uptime.set(process.uptime());
     },
     stop() {
       delay.disable();

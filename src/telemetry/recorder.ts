@@ -37,6 +37,8 @@ export type Series = CounterSeries | GaugeSeries | HistogramSeries;
  */
 export interface Instrument<A extends Attributes, S extends Series> {
   with(attributes: A): S;
+  /** Drops the series whose attributes include these, as `Recorder.release` does in every instrument. */
+  release(attributes: Attributes): void;
 }
 export type Counter<A extends Attributes = Attributes> = Instrument<A, CounterSeries>;
 export type Gauge<A extends Attributes = Attributes> = Instrument<A, GaugeSeries>;

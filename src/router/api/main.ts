@@ -3,7 +3,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { HearthError } from '../../errors.js';
 import { isDatabaseAway } from '../../store/database_errors.js';
-import { errorBody, toHearthError } from '../respond.js';
+import { errorBody, noteError, toHearthError } from '../respond.js';
 import { addAuditRoutes } from './audit.js';
 import { type Api, type ApiEnv, type ApiOptions, requireScope } from './context.js';
 import { addExecutionRoutes } from './executions.js';
@@ -57,6 +57,7 @@ export function createApi(options: ApiOptions): Api {
   const answer = (thrown: unknown, c: Context<ApiEnv>) => {
     const error = isDatabaseAway(thrown) ? databaseAway() : toHearthError(thrown);
     const { requestId } = c.env.call;
+    noteError(c.env.outgoing, error.code);
     if (error.code === 'INTERNAL') options.onError?.(thrown, requestId);
     const headers: Record<string, string> = { 'content-type': 'application/json', 'x-request-id': requestId };
     if (error.retryAfter !== undefined) headers['retry-after'] = String(error.retryAfter);
