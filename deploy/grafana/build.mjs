@@ -1,4 +1,4 @@
-// Runs one of the programs in src/, which Node alone cannot read: `node deploy/grafana/build.mjs main.ts`.
+// Runs src/main.ts, which Node alone cannot read: see there.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,11 +7,11 @@ import { build } from 'esbuild';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
-const [program = 'main.ts', ...rest] = process.argv.slice(2);
-const outfile = join(root, 'node_modules/.cache/hearth', program.replace(/\.ts$/, '.mjs'));
+// Where it finds the packages that it imports.
+const outfile = join(root, 'node_modules/.cache/hearth/dashboards.mjs');
 mkdirSync(dirname(outfile), { recursive: true });
 await build({
-  entryPoints: [join(here, 'src', program)],
+  entryPoints: [join(here, 'src/main.ts')],
   outfile,
   bundle: true,
   format: 'esm',
@@ -20,9 +20,7 @@ await build({
   packages: 'external',
   logLevel: 'warning',
 });
-const { status } = spawnSync(
-  process.execPath,
-  [outfile, ...(rest.length > 0 ? rest : [join(here, 'dashboards')])],
-  { stdio: 'inherit' },
-);
+const { status } = spawnSync(process.execPath, [outfile, root, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
 process.exit(status ?? 1);
