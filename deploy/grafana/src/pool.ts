@@ -171,10 +171,24 @@ export function pool(): Dashboard {
             queries: percentiles('hearth_queue_wait_seconds', NODES),
           }),
           lines({
+            title: 'What a start is made of',
+            description:
+              'Mean duration of the stages of giving a function a process: waiting for a blank one, code and secrets, environment and permissions, the import of the module.',
+            unit: 's',
+            width: 6,
+            stacked: true,
+            queries: [
+              {
+                expr: `${rate('hearth_start_stage_duration_seconds_sum', NODES, 'hearth_stage')} / ${rate('hearth_start_stage_duration_seconds_count', NODES, 'hearth_stage')}`,
+                legend: '{{hearth_stage}}',
+              },
+            ],
+          }),
+          lines({
             title: 'Functions whose calls wait',
             description: 'Calls that wait for a slot now: the ten functions with most of them.',
             unit: 'short',
-            width: 12,
+            width: 6,
             links: [toFunction],
             queries: [
               {

@@ -89,7 +89,11 @@ function ask(
   const caller = async () => ({ principal: { role, tenant: 'default' }, tenant: 'default' });
   const call = { requestId: 'r1', address: '127.0.0.1', caller };
   const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-  return api.request(path, { method, ...(text === undefined ? {} : { body: text }), ...init }, { call, outgoing: {} });
+  return api.request(
+    path,
+    { method, ...(text === undefined ? {} : { body: text }), ...init },
+    { call, outgoing: {} },
+  );
 }
 
 async function json<S extends z.ZodType>(
