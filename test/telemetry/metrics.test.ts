@@ -131,6 +131,8 @@ describe('a function that is deleted', () => {
     for (let n = 0; n < 4; n++) expect((await node.call('passing')).status).toBe(200);
     const calls = async () => total(await page(), 'faas_invocations_total', here);
     await until(async () => (await calls()) === 4);
+    // Nobody has read of this one when the function goes.
+    expect((await node.call('passing')).status).toBe(200);
     expect((await node.api('/api/v1/functions/passing', { method: 'DELETE' })).status).toBe(204);
     await until(async () => about(await page(), here).length === 0);
 
