@@ -15,6 +15,7 @@ import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
 import { createNodeQuotas } from './budgets_node.js';
 import { createClaims } from './claims.js';
 import { createCpuLimits } from './cpu_limits.js';
+import { startDatabaseCheck } from './database_check.js';
 import { createExecutionJoin } from './execution_join.js';
 import { createFleet, type Fleet, type Instance } from './fleet.js';
 import { createLiveLogs } from './live_logs.js';
@@ -82,9 +83,6 @@ export interface Supervisor {
 
 const TICK_MS = 50;
 const QUOTA_TICK_MS = 100;
-const DATABASE_CHECK_MS = 2_000;
-/** Checks between two looks at what connections there are. */
-const SESSIONS_EVERY = 5;
 /** ms after its last known call for which a process counts as busy: routers report use every second. */
 const BUSY_MS = 1_500;
 /** MiB that a Deno process has besides what its function holds. */
@@ -484,22 +482,18 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     throw error;
   }
 
-  let checks = 0;
-  async function checkDatabase() {
-    const began = performance.now();
-    const failure = await store.ping().then(
-      () => undefined,
-      (error: unknown) => error ?? new Error('no answer'),
-    );
-    metrics.checked(performance.now() - began, failure);
-    const up = failure === undefined;
-    if (!up) metrics.sessions([]);
-    else if (checks++ % SESSIONS_EVERY === 0) store.sessions().then(metrics.sessions, () => {}); // shown next time
-    if (up !== databaseUp)
-      onError(new Error(up ? 'the database answers again' : 'the database does not answer'));
-    databaseUp = up;
-    routers.broadcast({ t: 'database', up });
-  }
+  const databaseCheck = startDatabaseCheck({
+    ping: store.ping,
+    sessions: store.sessions,
+    onChecked(up) {
+      if (up !== databaseUp)
+        onError(new Error(up ? 'the database answers again' : 'the database does not answer'));
+      databaseUp = up;
+      routers.broadcast({ t: 'database', up });
+    },
+    onTook: metrics.checked,
+    onSessions: metrics.sessions,
+  });
 
   const timers = [
     setInterval(() => {
@@ -509,7 +503,6 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }, TICK_MS),
     setInterval(quotas.tick, QUOTA_TICK_MS),
     setInterval(() => renewTokens(null), (TOKEN_LIFE_S / 2) * 1000),
-    setInterval(() => void checkDatabase(), DATABASE_CHECK_MS),
   ];
 
   async function collectMetrics() {
@@ -540,6 +533,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       await routers.drain(seconds);
       await join.flush().catch(onError);
       for (const timer of timers) clearInterval(timer);
+      databaseCheck.stop();
       watch.stop();
       (await upkeep).stop();
       await quotas.stop();

@@ -17,7 +17,7 @@ export interface TestPrometheus {
   query(expr: string): Promise<Sample[]>;
   /** The sum of what a query gives; null where it gives nothing. */
   sum(expr: string): Promise<number | null>;
-  /** ms of the newest sample of the target, Unix time. */
+  /** When the newest page was asked for that could be read, in ms of Unix time. */
   scrapedAt(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -34,11 +34,11 @@ export function prometheusMissing(): string | null {
   return sentence;
 }
 
-/** @param rules paths of files. Scrapes and evaluates every half second, as the job `hearth`. */
+/** @param rules paths of files. Scrapes and evaluates every second, as the job `hearth`. */
 export async function startPrometheus(metricsUrl: string, rules: string[]): Promise<TestPrometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'hearth-prometheus-'));
   const config = {
-    global: { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '500ms' },
+    global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
     rule_files: rules,
     scrape_configs: [{ job_name: 'hearth', static_configs: [{ targets: [new URL(metricsUrl).host] }] }],
   };
@@ -107,7 +107,8 @@ export async function startPrometheus(metricsUrl: string, rules: string[]): Prom
       return samples.length === 0 ? null : samples.reduce((sum, { value }) => sum + value, 0);
     },
     async scrapedAt() {
-      const [sample] = await query('max(timestamp(up{job="hearth"} == 1))');
+      // Of anything but a bare selector timestamp() tells when it was asked.
+      const [sample] = await query('timestamp(up{job="hearth"}) and on (instance) up{job="hearth"} == 1');
       return (sample?.value ?? 0) * 1000;
     },
     stop,

@@ -2,9 +2,8 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { board, FUNCTIONS, node, toExecutions, toPool, toTenant, toTraces, variable } from './board.js';
 import { heat, lines, number } from './panels.js';
-import { percentiles, quantile, rate, share } from './queries.js';
+import { CALLS, percentiles, quantile, rate, share } from './queries.js';
 
-const CALLS = 'faas_invoke_duration_seconds';
 const calls = rate(`${CALLS}_count`, FUNCTIONS);
 const errors = rate('faas_errors_total', FUNCTIONS);
 const timeouts = rate('faas_timeouts_total', FUNCTIONS);

@@ -1,5 +1,11 @@
 /** Queries that more than one dashboard asks. */
 
+/** Requests: the count of their histogram. */
+export const REQUESTS = 'http_server_request_duration_seconds_count';
+
+/** The histogram of calls of functions. */
+export const CALLS = 'faas_invoke_duration_seconds';
+
 /** Requests that the platform itself failed: what the availability alerts count (deploy/prometheus/rules). */
 export const OWN_FAILURES = 'error_type=~"INTERNAL|OVERLOADED|UNAVAILABLE"';
 

@@ -2,9 +2,8 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { board, node, TENANTS, toFunction, variable } from './board.js';
 import { bars, lines, type PanelSpec, rows } from './panels.js';
-import { rate } from './queries.js';
+import { CALLS, rate } from './queries.js';
 
-const CALLS = 'faas_invoke_duration_seconds';
 const TENANT = 'hearth_tenant';
 
 export function tenants(): Dashboard {
