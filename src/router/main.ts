@@ -17,6 +17,7 @@ import {
   type ToSupervisor,
 } from '../supervisor/protocol.js';
 import { createRpc } from '../supervisor/rpc.js';
+import { createGoneSeries } from '../telemetry/gone_series.js';
 import { createInstruments, functionAttributes, tenantAttributes } from '../telemetry/instruments.js';
 import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
@@ -76,6 +77,7 @@ export async function startRouter(
   const recorder = createRecorder();
   const instruments = createInstruments(recorder);
   const watch = watchProcess(instruments);
+  const gone = createGoneSeries();
   const store = await openStore(config.connection, {
     max: API_CONNECTIONS,
     name: 'hearth-router',
@@ -126,11 +128,14 @@ export async function startRouter(
       case 'functions': {
         const { changed, removed, complete } = params as RouterMethods['functions']['params'];
         if (complete) functions.keepOnly(new Set(changed.map((meta) => meta.id)));
-        for (const meta of changed) functions.set(meta);
+        for (const meta of changed) {
+          functions.set(meta);
+          gone.keep(functionAttributes(meta));
+        }
         for (const id of removed) {
           const meta = functions.byId(id)?.meta;
           functions.remove(id);
-          if (meta !== undefined) recorder.release(functionAttributes(meta));
+          if (meta !== undefined) gone.add(functionAttributes(meta));
         }
         if (complete) state.functionsLoaded = true;
         return null;
@@ -138,11 +143,14 @@ export async function startRouter(
       case 'tenants': {
         const { changed, removed, complete } = params as RouterMethods['tenants']['params'];
         if (complete) tenants.keepOnly(new Set(changed.map((tenant) => tenant.slug)));
-        for (const tenant of changed) tenants.set(withSettings(tenant));
+        for (const tenant of changed) {
+          tenants.set(withSettings(tenant));
+          gone.keep(tenantAttributes(tenant.slug));
+        }
         for (const slug of removed) {
           tenants.remove(slug);
           admissions.forget(slug);
-          recorder.release(tenantAttributes(slug));
+          gone.add(tenantAttributes(slug));
         }
         return null;
       }
@@ -167,6 +175,8 @@ export async function startRouter(
     instruments.executionsDropped.with({}).add(now.dropped - written.dropped);
     written.written = now.written;
     written.dropped = now.dropped;
+    if (!gone.isEmpty()) recorder.release(gone.includes);
+    gone.clear();
     return recorder.drain();
   }
 

@@ -24,7 +24,16 @@ export interface NodeQuotasOptions {
 export type NodeQuotas = ReturnType<typeof createNodeQuotas>;
 
 /** The quotas whose use is known without asking the database. */
-export type Measured = Exclude<keyof Quotas, 'code_bytes'>;
+export const MEASURED = [
+  'calls_per_minute',
+  'calls_per_day',
+  'concurrent_calls',
+  'live_processes',
+  'memory_mib',
+  'functions',
+  'cpu_seconds_per_month',
+] as const satisfies readonly (keyof Quotas)[];
+export type Measured = (typeof MEASURED)[number];
 
 type BudgetMessage = Extract<ToSupervisor, { t: 'budget-ask' | 'budget-return' }>;
 

@@ -6,10 +6,16 @@ import type { Claimed } from '../pool/main.js';
 import { databaseTimer } from '../store/database_timer.js';
 import type { Sessions } from '../store/sessions.js';
 import type { FunctionMeta } from '../store/types.js';
-import { type Attributes, attributesKey } from '../telemetry/attributes.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
 import type { Delta } from '../telemetry/delta.js';
-import { createInstruments, functionAttributes, tenantAttributes } from '../telemetry/instruments.js';
+import { createGoneSeries } from '../telemetry/gone_series.js';
+import {
+  createInstruments,
+  type FunctionAttributes,
+  functionAttributes,
+  type TenantAttributes,
+  tenantAttributes,
+} from '../telemetry/instruments.js';
 import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
 import type { Instance } from './fleet.js';
@@ -26,8 +32,6 @@ export interface NodeState {
 }
 
 const SUPERVISOR = 'supervisor';
-/** Deleted functions and tenants at most whose series are dropped at the next page. */
-const MAX_GONE = 10_000;
 /** Why processes end: each is there from the start at 0, so that a rate sees the first one. */
 const REASONS: Readonly<Record<EndReason, true>> = {
   exit: true,
@@ -66,8 +70,9 @@ export function createNodeMetrics(cluster: ClusterMetrics, limits: { poolSize: n
     environment: stage('environment'),
     import: stage('import'),
   };
-  /** What was deleted: a router may still tell of it once. */
-  const gone = new Map<string, Attributes>();
+  /** Deleted since the last gathering of points, and before it: of these the routers have told for the last time. */
+  let gone = createGoneSeries();
+  let settling = createGoneSeries();
   const tenants = createTenantGauges(instruments);
   const restarts = instruments.routerRestarts.with({});
 
@@ -75,10 +80,9 @@ export function createNodeMetrics(cluster: ClusterMetrics, limits: { poolSize: n
   instruments.poolSize.with({}).set(limits.poolSize);
   instruments.poolLimit.with({}).set(limits.processes);
 
-  function forget(attributes: Attributes) {
-    recorder.release(attributes);
-    cluster.release(attributes);
-    if (gone.size < MAX_GONE) gone.set(attributesKey(attributes), attributes);
+  function keep(attributes: FunctionAttributes | TenantAttributes) {
+    gone.keep(attributes);
+    settling.keep(attributes);
   }
 
   return {
@@ -135,18 +139,22 @@ export function createNodeMetrics(cluster: ClusterMetrics, limits: { poolSize: n
         instruments.databaseConnections.with({ ...pool, 'db.client.connection.state': 'used' }).set(used);
       }
     },
-    functionGone: (fn: FunctionMeta) => forget(functionAttributes(fn)),
-    /** There is one of that name again. */
-    functionThere: (fn: FunctionMeta) => void gone.delete(attributesKey(functionAttributes(fn))),
-    tenantGone: (tenant: string) => forget(tenantAttributes(tenant)),
-    tenantThere: (tenant: string) => void gone.delete(attributesKey(tenantAttributes(tenant))),
-    /** Every router has told its points: of what was deleted it will tell no more. */
+    functionGone: (fn: FunctionMeta) => gone.add(functionAttributes(fn)),
+    tenantGone: (tenant: string) => gone.add(tenantAttributes(tenant)),
+    /** There is a function of that name, or a tenant. */
+    functionThere: (fn: FunctionMeta) => keep(functionAttributes(fn)),
+    tenantThere: (tenant: string) => keep(tenantAttributes(tenant)),
+    /** Call it when every router has told its points after `gauges`. */
     settle() {
-      for (const attributes of gone.values()) cluster.release(attributes);
-      gone.clear();
+      if (settling.isEmpty()) return;
+      recorder.release(settling.includes);
+      cluster.absorb(SUPERVISOR, recorder.drain());
+      cluster.release(settling.includes);
+      settling.clear();
     },
     /** Sets what is counted rather than recorded, and hands over the supervisor's own points. */
     gauges(state: NodeState) {
+      if (settling.isEmpty()) [settling, gone] = [gone, settling];
       const live = new Map<string, number>();
       for (const instance of state.instances) {
         const key = `${instance.state} ${memoryClass(instance.fn.memory_limit_mb)}`;

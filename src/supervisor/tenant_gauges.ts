@@ -1,7 +1,7 @@
 /** What tenants have and may have, as gauges: their processes, and their quotas with what is used of each. */
 import type { Quotas } from '../store/types.js';
 import { type Instruments, type QuotaAttributes, tenantAttributes } from '../telemetry/instruments.js';
-import type { Measured } from './budgets_node.js';
+import { MEASURED, type Measured } from './budgets_node.js';
 import type { TenantShare } from './tenant_shares.js';
 
 export interface TenantUse {
@@ -43,12 +43,12 @@ export function createTenantGauges(
     const now = new Map<string, QuotaAttributes>();
     let shown = 0;
     for (const { slug, quotas } of tenants) {
-      const { code_bytes: _, ...measured } = quotas;
-      const limits = Object.entries(measured) as [Measured, number][];
-      if (limits.length === 0) continue;
+      if (MEASURED.every((quota) => quotas[quota] === undefined)) continue;
       if (++shown > MAX_TENANTS) break;
       const used = usedOf(slug);
-      for (const [quota, limit] of limits) {
+      for (const quota of MEASURED) {
+        const limit = quotas[quota];
+        if (limit === undefined) continue;
         const attributes = { ...tenantAttributes(slug), 'hearth.quota': quota };
         now.set(`${quota} ${slug}`, attributes);
         quotaLimit.with(attributes).set(limit);

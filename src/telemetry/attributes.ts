@@ -19,7 +19,11 @@ export function attributesKey(attributes: Attributes): string {
   return JSON.stringify(entries);
 }
 
-/** Whether `attributes` has every name of `part` with the same value. The empty part is in every set. */
-export function includesAttributes(attributes: Attributes, part: Attributes): boolean {
+/** Some of all attribute sets: those that have these attributes, or those that pass a test. */
+export type Part = Attributes | ((attributes: Attributes) => boolean);
+
+/** Whether `attributes` has every name of `part` with the same value (the empty part is in every set), or passes its test. */
+export function includesAttributes(attributes: Attributes, part: Part): boolean {
+  if (typeof part === 'function') return part(attributes);
   return Object.entries(part).every(([name, value]) => attributes[name] === value);
 }

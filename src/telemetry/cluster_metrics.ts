@@ -7,6 +7,7 @@ import {
   DEFAULT_MAX_SERIES,
   includesAttributes,
   OVERFLOW,
+  type Part,
 } from './attributes.js';
 import {
   type Buckets,
@@ -31,8 +32,8 @@ export interface ClusterMetrics extends sdk.MetricProducer {
    * worker's `disconnect`), and before its successor reports.
    */
   forget(source: string): void;
-  /** Drops the series whose attributes include these; one that is reported again starts from zero. */
-  release(attributes: Attributes): void;
+  /** Drops the series whose attributes include these, or pass the test; one that is reported again starts from zero. */
+  release(part: Part): void;
 }
 
 export interface ClusterMetricsOptions {
@@ -181,7 +182,7 @@ function setGauges(
   }
 }
 
-function dropIncluding(series: Map<string, { attributes: Attributes }>, part: Attributes): void {
+function dropIncluding(series: Map<string, { attributes: Attributes }>, part: Part): void {
   for (const [key, { attributes }] of series) {
     if (includesAttributes(attributes, part)) series.delete(key);
   }

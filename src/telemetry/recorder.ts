@@ -5,6 +5,7 @@ import {
   DEFAULT_MAX_SERIES,
   includesAttributes,
   OVERFLOW,
+  type Part,
 } from './attributes.js';
 import type { Definition, Delta, HistogramDefinition } from './delta.js';
 import { CounterCell, type Drainable, GaugeCell, HistogramCell } from './series.js';
@@ -38,7 +39,7 @@ export type Series = CounterSeries | GaugeSeries | HistogramSeries;
 export interface Instrument<A extends Attributes, S extends Series> {
   with(attributes: A): S;
   /** Drops the series whose attributes include these, as `Recorder.release` does in every instrument. */
-  release(attributes: Attributes): void;
+  release(part: Part): void;
 }
 export type Counter<A extends Attributes = Attributes> = Instrument<A, CounterSeries>;
 export type Gauge<A extends Attributes = Attributes> = Instrument<A, GaugeSeries>;
@@ -52,10 +53,10 @@ export interface Recorder {
   /** Throws when the name is already taken or the bounds do not ascend. */
   histogram<A extends Attributes = Attributes>(definition: HistogramDefinition): Histogram<A>;
   /**
-   * Drops, in every instrument, the series whose attributes include these: call it when a function is deleted.
+   * Drops, in every instrument, the series whose attributes include these, or pass the test. It looks at all of them.
    * The next drain tells of them for the last time; what is written to them after that is lost.
    */
-  release(attributes: Attributes): void;
+  release(part: Part): void;
   /** What changed since the last drain: counters and histograms as differences, gauges as they are now. */
   drain(): Delta[];
 }
@@ -69,7 +70,7 @@ export function createRecorder(options: RecorderOptions = {}): Recorder {
   const limit = options.maxSeriesPerInstrument ?? DEFAULT_MAX_SERIES;
   const names = new Set<string>();
   const drains: Array<() => Delta | undefined> = [];
-  const releases: Array<(attributes: Attributes) => void> = [];
+  const releases: Array<(part: Part) => void> = [];
 
   function add<Point, S extends Series>(
     definition: Definition,
@@ -104,8 +105,8 @@ export function createRecorder(options: RecorderOptions = {}): Recorder {
       const make = (attributes: Attributes) => new HistogramCell(attributes, bounds);
       return add(definition, make, (points) => ({ kind: 'histogram', definition, points }));
     },
-    release(attributes) {
-      for (const release of releases) release(attributes);
+    release(part) {
+      for (const release of releases) release(part);
     },
     drain() {
       return drains.map((drain) => drain()).filter((delta) => delta !== undefined);
@@ -138,7 +139,7 @@ function createFamily<Point, S extends Series>(
       cells.set(key, { attributes: copy, cell });
       return cell;
     },
-    release(part: Attributes): void {
+    release(part: Part): void {
       for (const [key, { attributes, cell }] of cells) {
         if (!includesAttributes(attributes, part)) continue;
         cells.delete(key);
