@@ -1,4 +1,5 @@
 /** What a node's own metrics page says of requests, tenants, quotas, the database, and of what is no more. */
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exactRequest } from '../support/exact_request.js';
 import { type MetricsPage, scrape, total } from '../support/metrics.js';
@@ -85,6 +86,25 @@ describe('requests', () => {
   });
 });
 
+describe('a client that goes away before it has an answer', () => {
+  it('is counted as such, without a status', async () => {
+    const { hostname, port } = new URL(running.node.url);
+    const socket = connect(Number(port), hostname);
+    // The rest of the body never comes.
+    socket.write('POST /functions/v1/hello HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf', () =>
+      socket.destroy(),
+    );
+    await until(async () => {
+      const gone = (await page()).samples.filter(
+        ({ name, labels }) =>
+          name === 'http_server_request_duration_seconds_count' && labels.error_type === 'client_gone',
+      );
+      expect(gone.map(({ labels }) => labels.http_response_status_code)).toEqual(gone.map(() => undefined));
+      return gone.length === 1 && gone[0]?.value === 1;
+    });
+  });
+});
+
 describe('tenants', () => {
   it('show their quotas with what is used of them, and nothing when they are gone', async () => {
     const quotas = {
@@ -156,6 +176,9 @@ describe('the database', () => {
     await running.pauseDatabase();
     await until(async () => total(await page(), 'hearth_database_up') === 0);
     expect((await running.node.call('hello')).status).toBe(200);
+    expect((await running.node.api('/api/v1/functions')).status).toBe(503);
+    const refused = { http_route: '/api/v1/*', error_type: 'UNAVAILABLE' };
+    await until(async () => total(await page(), 'http_server_request_duration_seconds_count', refused) === 1);
     await until(async () => {
       const failures = (await page()).samples.filter(
         ({ name, labels }) =>
