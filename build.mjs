@@ -35,7 +35,13 @@ const withoutLocales = {
 // that stacks can be read. What a file finds beside itself, such as the console, it looks for one folder up: all but
 // the entries lie in chunks/.
 await build({
-  entryPoints: ['main.ts', 'cli.ts', 'pool/deno_binary.ts'].map((file) => join(root, 'src', file)),
+  entryPoints: [
+    'main.ts',
+    'cli.ts',
+    'pool/deno_binary.ts',
+    'supervisor/keepalive/habit.ts',
+    'supervisor/keepalive/idle_times.ts',
+  ].map((file) => join(root, 'src', file)),
   outdir: join(root, 'dist'),
   outbase: join(root, 'src'),
   chunkNames: 'chunks/[name]-[hash]',
