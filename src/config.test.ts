@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from './config.js';
 import { StartError } from './errors.js';
@@ -38,6 +39,14 @@ describe('settings', () => {
     expect(readConfig(env).jwt).toEqual({ jwks_url, issuer: 'me', audience: 'you' });
     for (const url of ['http://127.0.0.1:1/jwks', 'http://localhost/jwks', 'http://[::1]:80/jwks'])
       expect(readConfig({ HEARTH_JWKS_URL: url }).jwt).toEqual({ jwks_url: url });
+  });
+
+  it('give functions half of the memory there is, or as much as is said', () => {
+    const { memoryMib } = readConfig({});
+    const mib = 1024 * 1024;
+    expect(memoryMib).toBeGreaterThanOrEqual(128);
+    expect(memoryMib).toBeLessThanOrEqual(Math.max(128, totalmem() / 2 / mib));
+    expect(readConfig({ HEARTH_MEMORY_MB: '512' }).memoryMib).toBe(512);
   });
 
   it('keep functions from private addresses unless only this machine reaches the node', () => {
@@ -90,6 +99,7 @@ describe('settings', () => {
     ['HEARTH_DRAIN_SECONDS', '5s', 'must be a whole number from 0 to 3600'],
     ['HEARTH_KEEP_ALIVE_SECONDS', '0', 'must be a whole number from 1 to 86400'],
     ['HEARTH_MAX_PROCESSES', '0', 'must be a whole number from 1 to 10000'],
+    ['HEARTH_MEMORY_MB', '64', 'must be a whole number from 128 to 16777216'],
     ['HEARTH_MAX_CODE_BYTES', '1', 'must be a whole number from 1024 to 67108864'],
     ['HEARTH_CODE_CACHE_MB', '1', 'must be a whole number from 16 to 1048576'],
   ])('refuse %s=%s, saying what it must be', (name, value, sentence) => {

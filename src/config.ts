@@ -91,6 +91,7 @@ const Settings = z.object({
   HEARTH_KEEP_ALIVE_SECONDS: whole(1, 86_400).default(600),
   HEARTH_CALL_CPU_SECONDS: whole(1, 3600).optional(),
   HEARTH_MAX_PROCESSES: whole(1, 10_000).default(defaultMaxProcesses()),
+  HEARTH_MEMORY_MB: whole(128, 16 * 1024 * 1024).default(Math.max(128, Math.floor(usableMib() / 2))),
   HEARTH_MAX_CODE_BYTES: whole(1024, 64 * 1024 * 1024).default(1024 * 1024),
   HEARTH_CODE_CACHE_MB: whole(16, 1024 * 1024).default(1024),
   HEARTH_MAX_REQUEST_BYTES: whole(1, Number.MAX_SAFE_INTEGER).optional(),
@@ -133,6 +134,8 @@ export interface Config {
   /** Null: a call may use as much CPU as its function's time limit. */
   callCpuMs: number | null;
   maxProcesses: number;
+  /** MiB of resident memory that functions' processes may have together. */
+  memoryMib: number;
   maxCodeBytes: number;
   codeCacheBytes: number;
   /** Bytes of a body on its way to a function, and of an answer; null: any. */
@@ -187,6 +190,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     callCpuMs:
       settings.HEARTH_CALL_CPU_SECONDS === undefined ? null : settings.HEARTH_CALL_CPU_SECONDS * 1000,
     maxProcesses: settings.HEARTH_MAX_PROCESSES,
+    memoryMib: settings.HEARTH_MEMORY_MB,
     maxCodeBytes: settings.HEARTH_MAX_CODE_BYTES,
     codeCacheBytes: settings.HEARTH_CODE_CACHE_MB * 1024 * 1024,
     maxRequestBytes: settings.HEARTH_MAX_REQUEST_BYTES ?? null,
@@ -214,9 +218,15 @@ function isSingleIpv6(host: string): boolean {
   return isIPv6(host) && host !== '::';
 }
 
-/** Half of the machine's memory, at 64 MiB for each process. */
+/** Half of the memory there is, at 64 MiB for each process. */
 function defaultMaxProcesses(): number {
-  return Math.max(16, Math.min(2000, Math.floor(totalmem() / 2 / (64 * 1024 * 1024))));
+  return Math.max(16, Math.min(2000, Math.floor(usableMib() / 2 / 64)));
+}
+
+/** The machine's memory, or what the control group that this runs in may have of it. */
+function usableMib(): number {
+  const limit = process.constrainedMemory();
+  return (limit > 0 ? Math.min(limit, totalmem()) : totalmem()) / (1024 * 1024);
 }
 
 function explain(issue: z.core.$ZodIssue | undefined): string {

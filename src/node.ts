@@ -160,6 +160,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       keepAliveMs: config.keepAliveMs,
       callCpuMs: config.callCpuMs,
       maxProcesses: config.maxProcesses,
+      memoryMib: config.memoryMib,
       code,
       mayServe: Promise.all([loading, credentials]),
       prepare,

@@ -15,7 +15,10 @@ const STAGES = { processMs: 1, codeMs: 2, environmentMs: 3, importMs: 4 };
 const single = (change: Partial<FunctionMeta> = {}) => fn({ max_concurrency: 1, ...change });
 
 /** A fleet with recorded actions and a clock of its own. */
-function setUp(meta = fn(), options: { maxInstances?: number; quota?: ProcessQuota } = {}) {
+function setUp(
+  meta = fn(),
+  options: { maxInstances?: number; memoryMib?: number; quota?: ProcessQuota } = {},
+) {
   let time = 1_000_000;
   let process = 0;
   const starting: Instance[] = [];
@@ -23,12 +26,15 @@ function setUp(meta = fn(), options: { maxInstances?: number; quota?: ProcessQuo
   const sent: { router: number; message: ToRouter }[] = [];
   const told: ToRouter[] = [];
   const held = new Set<number>();
+  const outcomes: string[] = [];
   const fleet = createFleet({
     now: () => time,
-    keepAliveMs: 60_000,
+    keepAlive: { fixedMs: 60_000 },
     maxInstances: options.maxInstances ?? 100,
+    memoryMib: options.memoryMib ?? 10_000,
     quotaOf: (tenant) => (tenant === 'default' ? (options.quota ?? null) : null),
     onQueueWait: () => {},
+    onPrewarmed: (_, outcome) => outcomes.push(outcome),
     actions: {
       start: (instance) => starting.push(instance),
       end: (instance, reason) => {
@@ -65,6 +71,7 @@ function setUp(meta = fn(), options: { maxInstances?: number; quota?: ProcessQuo
     /** To all routers. */
     told,
     held,
+    outcomes,
     pass: (ms: number) => {
       time += ms;
       fleet.tick();
@@ -284,7 +291,7 @@ describe('the fleet', () => {
     expect(take('grant')).toMatchObject([{ router: 2 }]);
   });
 
-  it('makes room on a full node by ending what has been idle longest', () => {
+  it('makes room on a full node by ending what is idle', () => {
     const { fleet, ready, ended, starting, pass } = setUp(fn(), { maxInstances: 1 });
     fleet.setFunction(fn({ id: 'g', name: 'g' }));
     fleet.acquire(1, 'f', 1);
@@ -466,6 +473,197 @@ describe('the fleet', () => {
   });
 });
 
+const MINUTE = 60_000;
+
+describe('a fleet that knows when a function is called', () => {
+  /** Called every 45 minutes, three times: each call is over at once. */
+  function setUpPeriodic(options: Parameters<typeof setUp>[1] = {}) {
+    const all = setUp(fn(), options);
+    let call = 0;
+    function callOnce() {
+      all.fleet.acquire(1, 'f', ++call);
+      const process = all.starting.length > 0 ? all.ready() : null;
+      const [grant] = all.take('grant');
+      if (grant?.message.t !== 'grant') throw new Error('the call got no slot');
+      all.fleet.usage(1, grant.message.to.process, 0, 1, null);
+      all.fleet.release(1, grant.message.to.process, grant.message.slots);
+      return { process, loaded: grant.message.loaded };
+    }
+    for (let n = 0; n < 3; n++) {
+      if (n > 0) all.pass(45 * MINUTE);
+      callOnce();
+    }
+    return { ...all, callOnce };
+  }
+
+  it('ends its process soon, has another one just before the next call, which is then a warm one', () => {
+    const { starting, ready, ended, outcomes, pass, callOnce } = setUpPeriodic();
+    ended.length = 0;
+    pass(50_000);
+    expect(ended).toEqual([]);
+    pass(10_000);
+    expect(ended).toMatchObject([{ reason: 'idle' }]);
+    pass(42 * MINUTE);
+    expect(starting).toEqual([]);
+    pass(MINUTE);
+    expect(starting).toHaveLength(1);
+    ready();
+    pass(MINUTE);
+    expect(callOnce()).toEqual({ process: null, loaded: true });
+    expect(outcomes).toEqual(['used']);
+    // It lives on as any other: until the next one is due.
+    pass(MINUTE);
+    expect(ended).toHaveLength(2);
+    pass(43 * MINUTE);
+    expect(starting).toHaveLength(1);
+  });
+
+  it('ends what it started ahead when no call comes, and starts no other until one has come', () => {
+    const { starting, ready, ended, outcomes, pass } = setUpPeriodic();
+    pass(MINUTE);
+    pass(43 * MINUTE);
+    ready();
+    pass(1.9 * MINUTE);
+    expect(outcomes).toEqual([]);
+    ended.length = 0;
+    pass(0.1 * MINUTE);
+    expect(ended).toMatchObject([{ reason: 'idle' }]);
+    expect(outcomes).toEqual(['wasted']);
+    for (let n = 0; n < 100; n++) pass(MINUTE);
+    expect(starting).toEqual([]);
+  });
+
+  it('starts none ahead again whose module does not load', () => {
+    const { fleet, starting, pass, outcomes } = setUpPeriodic();
+    pass(MINUTE);
+    pass(43 * MINUTE);
+    const [instance] = starting.splice(0);
+    if (instance === undefined) throw new Error('nothing is being started');
+    fleet.failed(instance, { code: 'FUNCTION_ERROR', message: 'no' });
+    for (let n = 0; n < 10; n++) pass(10_000);
+    expect(starting).toEqual([]);
+    expect(outcomes).toEqual(['wasted']);
+  });
+
+  it('starts none ahead for a function that is disabled or gone, and one of the newest version', () => {
+    const { fleet, starting, pass } = setUpPeriodic();
+    pass(MINUTE);
+    fleet.setFunction(fn({ enabled: false }));
+    pass(43 * MINUTE);
+    fleet.setFunction(fn());
+    pass(MINUTE);
+    expect(starting).toEqual([]);
+
+    const changed = setUpPeriodic();
+    changed.fleet.setFunction(fn({ version: 2 }));
+    changed.pass(44 * MINUTE);
+    expect(changed.starting.map((instance) => instance.fn.version)).toEqual([2]);
+
+    const gone = setUpPeriodic();
+    gone.pass(MINUTE);
+    gone.fleet.removeFunction('f');
+    gone.pass(43 * MINUTE);
+    expect(gone.starting).toEqual([]);
+  });
+
+  it.each([
+    ['the node is full', { maxInstances: 1 }],
+    ['memory is full', { memoryMib: 80 }],
+    [
+      'the quota is used up',
+      { quota: { processes: 1, memoryMib: 1_000, elsewhere: { processes: 0, memoryMib: 0 } } },
+    ],
+  ])('starts none ahead while %s, and ends nothing for it', (_, options) => {
+    const { fleet, starting, ready, ended, pass } = setUpPeriodic(options);
+    pass(MINUTE);
+    fleet.setFunction(fn({ id: 'g', name: 'g' }));
+    pass(42.5 * MINUTE);
+    fleet.acquire(1, 'g', 1_000);
+    const other = ready();
+    ended.length = 0;
+    pass(30_000);
+    pass(30_000);
+    expect(starting).toEqual([]);
+    expect(ended).toEqual([]);
+    // There is room again, and still time.
+    fleet.ended(other, 'exit');
+    pass(1_000);
+    expect(starting.map((instance) => instance.fn.id)).toEqual(['f']);
+  });
+
+  it('keeps more than one process no longer than the fixed window', () => {
+    const { fleet, starting, ready, ended, pass } = setUp(single());
+    let last = 0;
+    function call(together: number) {
+      for (let n = 0; n < together; n++) fleet.acquire(1, 'f', ++last);
+      while (starting.length > 0) ready();
+      for (const { address } of fleet.instances()) if (address !== null) fleet.release(1, address.process, 1);
+    }
+    for (let n = 0; n < 4; n++) {
+      call(1);
+      pass(5 * MINUTE);
+    }
+    ended.length = 0;
+    call(2);
+    pass(MINUTE);
+    expect(ended).toHaveLength(1);
+    pass(4.9 * MINUTE);
+    expect(ended).toHaveLength(1);
+    pass(0.1 * MINUTE);
+    expect(ended).toHaveLength(2);
+  });
+});
+
+describe('the memory of a fleet', () => {
+  /** One idle process each, of the functions `a`, `b`, `c`, …, of these sizes. */
+  function setUpIdle(memoryMib: number, sizes: number[]) {
+    const all = setUp(fn({ id: 'a' }), { memoryMib });
+    const processes = sizes.map((size, at) => {
+      const id = 'abcdefgh'[at] ?? '';
+      all.fleet.setFunction(fn({ id, name: id }));
+      all.fleet.acquire(1, id, at + 1);
+      const process = all.ready();
+      all.fleet.release(1, process, 2);
+      all.fleet.measured(process, size);
+      all.fleet.usage(1, process, 0, 1, null);
+      return process;
+    });
+    return { ...all, processes };
+  }
+
+  it('ends idle processes when it is too much, those first whose start is cheap for their size', () => {
+    const { fleet, ended, pass, processes } = setUpIdle(400, [50, 150, 60]);
+    pass(2_000);
+    expect(ended).toEqual([]);
+    fleet.measured(processes[0] ?? 0, 200);
+    fleet.usage(1, processes[0] ?? 0, 1, 20, 0); // and it works
+    pass(2_000);
+    expect(ended).toEqual([{ process: processes[1], reason: 'evicted' }]);
+    pass(2_000);
+    expect(ended).toHaveLength(1);
+  });
+
+  it('makes room for a call by ending what is idle, and lets it wait while nothing is', () => {
+    const { fleet, ended, starting, pass, processes } = setUpIdle(200, [90, 90]);
+    fleet.setFunction(fn({ id: 'z', name: 'z' }));
+    for (const process of processes) fleet.usage(1, process, 1, 1, 0);
+    fleet.acquire(2, 'z', 100);
+    pass(2_000);
+    expect(starting).toEqual([]);
+    expect(ended).toEqual([]);
+    fleet.usage(1, processes[1] ?? 0, 0, 0, null);
+    pass(2_000);
+    expect(ended).toEqual([{ process: processes[1], reason: 'evicted' }]);
+    expect(starting.map((instance) => instance.fn.id)).toEqual(['z']);
+  });
+
+  it('lets one process be, however large it is', () => {
+    const { fleet, starting } = setUp(fn(), { memoryMib: 10 });
+    fleet.acquire(1, 'f', 1);
+    expect(starting).toHaveLength(1);
+  });
+});
+
 describe('who gives way on a full node', () => {
   const share = (tenant: string, processes: number, waiting = 0) => ({
     tenant,
@@ -482,11 +680,12 @@ describe('who gives way on a full node', () => {
     instance: {
       state: 'live' as const,
       lastUsed: 100_000 - (idleMs ?? 0),
+      priority: 100_000 - (idleMs ?? 0),
       running: new Map(idleMs === null ? [[1, { calls, oldest: 0 }]] : []),
     },
   });
 
-  it('is the idle process of the tenant that is furthest over its share, then the one idle longest', () => {
+  it('is the idle process of the tenant that is furthest over its share, then the one of the lowest priority', () => {
     const [a, b, c] = [share('a', 5), share('b', 2), share('c', 0, 1)];
     const [old, young] = [one(b, 60_000), one(a, 5_000)];
     const processes = [old, young, one(a, 4_000), one(a, null), one(a, null), one(a, null), one(b, null)];

@@ -3,8 +3,9 @@
  * It holds state and decides; starting, ending and sending are its actions, and time is given.
  */
 import type { FunctionMeta } from '../store/types.js';
+import { overloaded, overQuota } from './denials.js';
 import { type Instance, newInstance, type RetireReason } from './instance.js';
-import { isExpired } from './keepalive.js';
+import { createKeeping, type KeepingOptions, type Kept } from './keeping.js';
 import type { Denial, LoadStages, ProcessAddress, ToRouter } from './protocol.js';
 import { createQueue, type Queue } from './queue.js';
 import { slotsToRecall } from './recalls.js';
@@ -18,7 +19,6 @@ import {
   processesToStart,
   queueLimit,
   queueWait,
-  retryAfter,
   STARTS_AT_ONCE,
   TENANT_QUEUE,
   whoGivesWay,
@@ -42,12 +42,15 @@ export interface FleetActions {
 export interface FleetOptions {
   actions: FleetActions;
   now(): number;
-  keepAliveMs: number;
+  keepAlive: KeepingOptions['keepAlive'];
   /** Processes that functions may have on this node at once. */
   maxInstances: number;
+  /** MiB of resident memory that they may have together. */
+  memoryMib: number;
   /** What a tenant may have running, over all nodes; null: whatever there is. */
   quotaOf(tenant: string): ProcessQuota | null;
   onQueueWait(fn: FunctionMeta, ms: number): void;
+  onPrewarmed: KeepingOptions['onPrewarmed'];
 }
 
 interface Waiter {
@@ -62,6 +65,7 @@ interface FunctionState {
   waiters: Queue<Waiter>;
   /** Its tenant's. */
   share: TenantShare;
+  kept: Kept;
   /** Whether its tenant's quota kept a process from being started last. */
   atQuota: boolean;
 }
@@ -72,6 +76,10 @@ const GRACE_MS = 2_000;
 const USELESS_MS = 1_000;
 /** ms between two searches for a process that can make room. */
 const SEARCH_MS = 50;
+/** ms between two looks at what is to be started ahead, and at the memory of all. */
+const KEEPING_MS = 1_000;
+/** Processes that are started ahead in one look: what somebody waits for is not to wait behind them. */
+const AHEAD_AT_ONCE = 4;
 
 export type Fleet = ReturnType<typeof createFleet>;
 
@@ -83,7 +91,9 @@ export function createFleet(options: FleetOptions) {
   const waiting = new Map<string, FunctionState>();
   const routers = new Set<number>();
   const shares = createTenantShares();
+  const keeping = createKeeping(options);
   let lastKey = 0;
+  let keptAt = Number.NEGATIVE_INFINITY;
   let searchedAt = Number.NEGATIVE_INFINITY;
 
   /** A new or changed function: what runs an older version drains, what waits gets the new one. */
@@ -96,6 +106,7 @@ export function createFleet(options: FleetOptions) {
         instances: new Set(),
         waiters: createQueue(share.waiting),
         share,
+        kept: keeping.newFunction(),
         atQuota: false,
       });
       return;
@@ -125,6 +136,7 @@ export function createFleet(options: FleetOptions) {
     if (state === undefined) return undefined;
     denyAll(state, { code: 'NOT_FOUND', message: `There is no function ${state.fn.name}.` });
     functions.delete(id);
+    keeping.forget(id);
     shares.leave(state.share);
     for (const instance of state.instances) retire(instance, 'superseded');
     return state.fn;
@@ -136,6 +148,7 @@ export function createFleet(options: FleetOptions) {
       if (state.fn.tenant !== tenant) continue;
       denyAll(state, denial);
       functions.delete(state.fn.id);
+      keeping.forget(state.fn.id);
       shares.leave(state.share);
     }
     for (const instance of [...instances.values()])
@@ -153,6 +166,7 @@ export function createFleet(options: FleetOptions) {
       });
       return;
     }
+    keeping.called(functionId, state.kept);
     if (state.waiters.length >= queueLimit(state.fn)) {
       actions.send(router, { t: 'deny', call, denial: overloaded(state.fn, 'its queue is full') });
       return;
@@ -197,7 +211,19 @@ export function createFleet(options: FleetOptions) {
     if (instance === undefined) return;
     if (running > 0) instance.running.set(router, { calls: running, oldest });
     else instance.running.delete(router);
-    if (calls > 0 || running > 0) instance.lastUsed = now();
+    if (calls > 0 || running > 0) use(instance, calls);
+  }
+
+  function use(instance: Instance, calls: number) {
+    const state = functions.get(instance.fn.id);
+    if (state === undefined) instance.lastUsed = now();
+    else keeping.used(state.kept, instance, calls);
+  }
+
+  /** Its resident memory was measured: MiB. */
+  function measured(process: number, memoryMib: number) {
+    const instance = byProcess.get(process);
+    if (instance !== undefined) keeping.measured(functions.get(instance.fn.id)?.kept, instance, memoryMib);
   }
 
   /**
@@ -215,14 +241,15 @@ export function createFleet(options: FleetOptions) {
   function started(instance: Instance, stages: LoadStages) {
     shares.settled(instance.fn);
     instance.loaded = true;
-    instance.lastUsed = now();
+    const state = functions.get(instance.fn.id);
+    if (state === undefined) instance.lastUsed = now();
+    else keeping.started(state.kept, instance);
     const { address } = instance;
     if (address !== null)
       for (const router of instance.leases.keys())
         actions.send(router, { t: 'loaded', process: address.process, stages });
     if (instance.state === 'starting') instance.state = 'live';
     else endIfDrained(instance); // it was superseded while it started
-    const state = functions.get(instance.fn.id);
     if (state !== undefined) serve(state);
   }
 
@@ -269,9 +296,13 @@ export function createFleet(options: FleetOptions) {
   }
 
   function forget(instance: Instance) {
-    if (instances.delete(instance.key)) shares.ended(instance.fn);
+    const isKnown = instances.delete(instance.key);
     if (instance.address !== null) byProcess.delete(instance.address.process);
-    functions.get(instance.fn.id)?.instances.delete(instance);
+    const state = functions.get(instance.fn.id);
+    state?.instances.delete(instance);
+    if (!isKnown) return;
+    shares.ended(instance.fn);
+    keeping.ended(state?.kept, instance, state?.instances.size === 0);
   }
 
   /** No new calls; ended when the running ones are done. */
@@ -368,7 +399,7 @@ export function createFleet(options: FleetOptions) {
       const slots = leaseSize(available, routers.size, state.waiters.length);
       instance.leases.set(waiter.router, (instance.leases.get(waiter.router) ?? 0) + slots);
       instance.leased += slots;
-      instance.lastUsed = now();
+      keeping.used(state.kept, instance, 0);
       options.onQueueWait(state.fn, now() - waiter.since);
       const { address: to, loaded } = instance;
       actions.send(waiter.router, { t: 'grant', call: waiter.call, slots, loaded, to });
@@ -411,14 +442,53 @@ export function createFleet(options: FleetOptions) {
       if (quota !== null && !mayEverStart(quota, state.fn)) return denyAll(state, overQuota(state.fn));
       state.atQuota = quota !== null && !mayStart(quota, state.share, state.fn);
       if (state.atQuota) return makeRoomInTenant(state);
-      if (instances.size >= options.maxInstances) return makeRoom(state);
+      if (isFull(state)) return makeRoom(state);
       if (state.share.starting >= STARTS_AT_ONCE && !hasTurn(state.share)) return;
-      const instance = newInstance(++lastKey, state.fn, now());
-      instances.set(instance.key, instance);
-      shares.started(state.fn);
-      state.instances.add(instance);
-      actions.start(instance);
+      start(state, false);
     }
+  }
+
+  function start(state: FunctionState, isAhead: boolean) {
+    const instance = newInstance(++lastKey, state.fn, now());
+    instances.set(instance.key, instance);
+    shares.started(state.fn);
+    state.instances.add(instance);
+    keeping.starting(state.kept, instance, isAhead);
+    actions.start(instance);
+  }
+
+  function isFull({ kept }: FunctionState): boolean {
+    return instances.size >= options.maxInstances || !keeping.hasRoomFor(kept);
+  }
+
+  /** A process before there is a call for it: where there is room, and nothing has to make any. */
+  function startAhead(state: FunctionState): boolean {
+    const { fn, share } = state;
+    const quota = options.quotaOf(fn.tenant);
+    if (quota !== null && !mayStart(quota, share, fn)) return false;
+    if (isFull(state) || share.starting >= STARTS_AT_ONCE) return false;
+    start(state, true);
+    return true;
+  }
+
+  /** What is to be there before it is called, and what has to go because all of it together is too much. */
+  function keep() {
+    let started = 0;
+    for (const id of keeping.due()) {
+      if (started === AHEAD_AT_ONCE) break;
+      const state = functions.get(id);
+      if (state === undefined || !state.fn.enabled || state.instances.size > 0) keeping.forget(id);
+      else if (startAhead(state)) {
+        keeping.forget(id);
+        started++;
+      }
+    }
+    for (const instance of keeping.tooMany(instances.values())) evict(instance);
+  }
+
+  function evict(instance: Instance) {
+    keeping.evicted(instance);
+    retire(instance, 'evicted');
   }
 
   function hasTurn(share: TenantShare): boolean {
@@ -437,15 +507,16 @@ export function createFleet(options: FleetOptions) {
     searchedAt = now();
     const victim = whoGivesWay({
       now: now(),
-      limit: options.maxInstances,
+      // Where memory is what is full, the node can have what it has.
+      limit: Math.min(options.maxInstances, instances.size),
       waiting: state.share,
       shares: shares.all(),
       processes: [...instances.values()].map((instance) => ({ instance, share: shares.of(instance.fn) })),
     });
-    if (victim !== null) retire(victim, 'evicted');
+    if (victim !== null) evict(victim);
   }
 
-  /** The tenant may have no more: the process of another function of its own that has been idle longest makes room. */
+  /** The tenant may have no more: the idle process of another function of its own that is worth the least makes room. */
   function makeRoomInTenant({ fn, share }: FunctionState) {
     if (now() - share.searchedAt < SEARCH_MS) return;
     share.searchedAt = now();
@@ -454,9 +525,9 @@ export function createFleet(options: FleetOptions) {
       if (instance.fn.tenant !== fn.tenant) continue;
       if (instance.state === 'draining') return; // room is being made already
       if (instance.fn.id === fn.id || !isIdle(instance, now())) continue;
-      if (victim === null || instance.lastUsed < victim.lastUsed) victim = instance;
+      if (victim === null || instance.priority < victim.priority) victim = instance;
     }
-    if (victim !== null) retire(victim, 'evicted');
+    if (victim !== null) evict(victim);
   }
 
   /** Deadlines of what waits, of what drains, and of what is idle. Called several times a second. */
@@ -482,9 +553,20 @@ export function createFleet(options: FleetOptions) {
       } else if (instance.uselessSince !== null && time - instance.uselessSince >= USELESS_MS) {
         actions.end(instance, 'background');
       } else if (instance.state === 'live' && instance.running.size === 0) {
-        if (isExpired(instance.lastUsed, time, options.keepAliveMs)) retire(instance, 'idle');
+        if (isExpired(instance)) retire(instance, 'idle');
       }
     }
+    if (time - keptAt < KEEPING_MS) return;
+    keptAt = time;
+    keep();
+  }
+
+  function isExpired(instance: Instance): boolean {
+    const state = functions.get(instance.fn.id);
+    if (state === undefined) return true;
+    const hasOthers = () =>
+      [...state.instances].some((other) => other !== instance && other.state === 'live');
+    return keeping.isExpired(state.kept, instance, hasOthers);
   }
 
   function denyAll(state: FunctionState, denial: Denial) {
@@ -492,22 +574,6 @@ export function createFleet(options: FleetOptions) {
       actions.send(waiter.router, { t: 'deny', call: waiter.call, denial });
     }
     waiting.delete(state.fn.id);
-  }
-
-  function overloaded(fn: FunctionMeta, why: string): Denial {
-    return {
-      code: 'OVERLOADED',
-      message: `The function ${fn.name} has no capacity left: ${why}. Try again shortly.`,
-      retryAfter: retryAfter(fn),
-    };
-  }
-
-  function overQuota(fn: FunctionMeta): Denial {
-    return {
-      code: 'QUOTA_EXCEEDED',
-      message: `The tenant ${fn.tenant} has as many processes, or as much memory, as its quota allows, and none came free.`,
-      retryAfter: retryAfter(fn),
-    };
   }
 
   return {
@@ -520,6 +586,7 @@ export function createFleet(options: FleetOptions) {
     release,
     usage,
     opened,
+    measured,
     started,
     failed,
     ended,

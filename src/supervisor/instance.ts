@@ -24,7 +24,15 @@ export interface Instance {
   leased: number;
   /** Router → calls running there, and when the oldest of them began, as last reported. */
   readonly running: Map<number, { calls: number; oldest: number | null }>;
+  /** When it was decided to start it. Unix ms. */
+  readonly bornAt: number;
   lastUsed: number;
+  /** Until when it waits for a first call, having been started ahead of it; null: it was not, or has had one. */
+  aheadUntil: number | null;
+  /** MiB of resident memory, shared pages too, as last measured; an estimate until then. */
+  memoryMib: number;
+  /** Greedy-dual's: the idle process with the lowest makes room first. */
+  priority: number;
   stuck: boolean;
   /** Routers that have said that no call of theirs was seen by the function since it is stuck. */
   readonly unseen: Set<number>;
@@ -48,7 +56,11 @@ export function newInstance(key: number, fn: FunctionMeta, at: number): Instance
     leases: new Map(),
     leased: 0,
     running: new Map(),
+    bornAt: at,
     lastUsed: at,
+    aheadUntil: null,
+    memoryMib: 0,
+    priority: 0,
     stuck: false,
     unseen: new Set(),
     uselessSince: null,

@@ -49,10 +49,13 @@ export interface SupervisorOptions {
   poolSize: number;
   /** Forked, and waiting for their configuration. */
   routers: Routers;
+  /** ms; the window of functions whose habits are not known yet. */
   keepAliveMs: number;
   /** ms of CPU that one call may use; null: as long as its function's time limit. */
   callCpuMs: number | null;
   maxProcesses: number;
+  /** MiB that they may have together. */
+  memoryMib: number;
   code: CodeCache;
   /** Whatever else has to be there before a call is served: the functions that come from files, say. */
   mayServe: Promise<unknown>;
@@ -152,10 +155,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   const fleet: Fleet = createFleet({
     now: Date.now,
-    keepAliveMs: options.keepAliveMs,
+    keepAlive: { fixedMs: options.keepAliveMs },
     maxInstances: options.maxProcesses,
+    memoryMib: options.memoryMib,
     quotaOf: (tenant) => quotas.processQuota(tenant),
     onQueueWait: metrics.queueWait,
+    onPrewarmed: metrics.prewarmed,
     actions: {
       start: (instance) => claims.start(instance),
       end: (instance, reason) => processOf(instance.address?.process ?? 0)?.kill(reason),
@@ -296,6 +301,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const { fn } = instance;
       // A function that is gone has no series any more.
       if (fleet.has(fn.id)) metrics.sampled(fn, process.id, memory, cpuMs);
+      fleet.measured(process.id, memory / 1024 / 1024);
       quotas.sampled(process.id, fn.tenant, cpuMs);
       // Over the soft limit a process takes no new calls, and another takes its place.
       const softLimit = (fn.memory_limit_mb + RUNTIME_MB) * 1024 * 1024;

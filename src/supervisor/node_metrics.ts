@@ -91,6 +91,8 @@ export function createNodeMetrics(cluster: ClusterMetrics, limits: { poolSize: n
     ended: (reason: string) => instruments.poolEnded.with({ 'hearth.reason': reason }).add(1),
     queueWait: (fn: FunctionMeta, ms: number) =>
       instruments.queueWait.with(functionAttributes(fn)).record(ms / 1000),
+    prewarmed: (fn: FunctionMeta, outcome: 'used' | 'wasted') =>
+      instruments.prewarms.with({ ...functionAttributes(fn), 'hearth.outcome': outcome }).add(1),
     claimed(fn: FunctionMeta, claimed: Claimed, tookMs: number) {
       instruments.poolClaimDuration
         .with({ 'hearth.memory_class': memoryClass(fn.memory_limit_mb) })

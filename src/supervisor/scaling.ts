@@ -90,7 +90,7 @@ export function isIdle(instance: Pick<Instance, 'state' | 'running' | 'lastUsed'
   return instance.state === 'live' && instance.running.size === 0 && now - instance.lastUsed > IDLE_MS;
 }
 
-type Process = Pick<Instance, 'state' | 'running' | 'lastUsed'>;
+type Process = Pick<Instance, 'state' | 'running' | 'lastUsed' | 'priority'>;
 
 export interface FullNode<I extends Process> {
   /** Unix ms. */
@@ -108,7 +108,8 @@ export interface FullNode<I extends Process> {
  * The process of a full node that makes room for a tenant's call. A tenant's share is the limit divided by the tenants
  * that want something: that have calls running or waiting.
  *
- * An idle process goes first: of the tenant that is furthest over its share, and then the one idle longest. Where none
+ * An idle process goes first: of the tenant that is furthest over its share, and then the one that is worth the least
+ * (`keepalive/greedy_dual.ts`). Where none
  * is idle, a tenant over its share that has at least two more than the one that waits gives up the process with the
  * fewest calls, which finishes them. Null: nobody has to, or room is being made already.
  */
@@ -123,7 +124,7 @@ export function whoGivesWay<I extends Process>(node: FullNode<I>): I | null {
   const idle = processes.filter(({ instance }) => isIdle(instance, now));
   if (idle.length > 0) {
     const order = (a: (typeof idle)[number], b: (typeof idle)[number]) =>
-      over(b.share) - over(a.share) || a.instance.lastUsed - b.instance.lastUsed;
+      over(b.share) - over(a.share) || a.instance.priority - b.instance.priority;
     return idle.sort(order)[0]?.instance ?? null;
   }
   const giving = processes.filter(

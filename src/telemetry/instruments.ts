@@ -10,6 +10,7 @@ export type Outcome = 'success' | 'error' | 'timeout' | 'cancelled';
 export type FunctionAttributes = { 'hearth.tenant': string; 'faas.name': string };
 export type InvocationAttributes = FunctionAttributes & { 'faas.trigger': FaasTrigger };
 export type InvokeDurationAttributes = InvocationAttributes & { 'hearth.outcome': Outcome };
+export type PrewarmAttributes = FunctionAttributes & { 'hearth.outcome': 'used' | 'wasted' };
 export type RequestAttributes = {
   /** From `httpMethod`. */
   'http.request.method': string;
@@ -165,6 +166,9 @@ export function createInstruments(recorder: Recorder) {
     ),
     poolLimit: recorder.gauge<NoAttributes>(
       define('hearth.pool.limit', '{process}', 'Processes that functions may have on this node at once'),
+    ),
+    prewarms: recorder.counter<PrewarmAttributes>(
+      define('hearth.prewarms', '{process}', 'Processes started ahead of a call, by what came of them'),
     ),
 
     queueLength: recorder.gauge<FunctionAttributes>(
