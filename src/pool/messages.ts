@@ -4,6 +4,8 @@
 export type ToRunner =
   | { t: 'claim'; claim: Claim }
   | { t: 'env'; set: Record<string, string> }
+  /** Nothing calls it, and nothing will for a while: memory that it does not need goes back. */
+  | { t: 'trim' }
   | { t: 'ping'; n: number }
   /** Asked of a process that will never have a function. */
   | { t: 'own-cache' };

@@ -146,6 +146,8 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
       DENO_DIR: places.denoDir,
       NO_COLOR: '1',
       DENO_NO_UPDATE_CHECK: '1',
+      // The runner sends itself SIGUSR2 when it is told to trim its memory.
+      DENO_USR2_MEMORY_TRIM: '1',
       PATH: '/usr/bin:/bin',
       RUNNER_PATHS: runnerPaths.join('\n'),
     },

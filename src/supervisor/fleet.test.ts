@@ -17,7 +17,7 @@ const single = (change: Partial<FunctionMeta> = {}) => fn({ max_concurrency: 1, 
 /** A fleet with recorded actions and a clock of its own. */
 function setUp(
   meta = fn(),
-  options: { maxInstances?: number; memoryMib?: number; quota?: ProcessQuota } = {},
+  options: { maxInstances?: number; memoryMib?: number; keepAliveMs?: number; quota?: ProcessQuota } = {},
 ) {
   let time = 1_000_000;
   let process = 0;
@@ -27,9 +27,10 @@ function setUp(
   const told: ToRouter[] = [];
   const held = new Set<number>();
   const outcomes: string[] = [];
+  const trimmed: number[] = [];
   const fleet = createFleet({
     now: () => time,
-    keepAlive: { fixedMs: 60_000 },
+    keepAlive: { fixedMs: options.keepAliveMs ?? 60_000 },
     maxInstances: options.maxInstances ?? 100,
     memoryMib: options.memoryMib ?? 10_000,
     quotaOf: (tenant) => (tenant === 'default' ? (options.quota ?? null) : null),
@@ -42,6 +43,7 @@ function setUp(
         ended.push({ process: id, reason });
         fleet.ended(id, reason);
       },
+      trim: (instance) => trimmed.push(instance.address?.process ?? 0),
       isHeld: (instance) => held.has(instance.address?.process ?? 0),
       send: (router, message) => sent.push({ router, message }),
       broadcast: (message) => told.push(message),
@@ -72,6 +74,7 @@ function setUp(
     told,
     held,
     outcomes,
+    trimmed,
     pass: (ms: number) => {
       time += ms;
       fleet.tick();
@@ -615,6 +618,28 @@ describe('a fleet that knows when a function is called', () => {
 });
 
 describe('the memory of a fleet', () => {
+  it('shrinks when a process has been idle for half a minute: once, and not if the process ends soon', () => {
+    const { fleet, ready, pass, trimmed } = setUp(fn(), { keepAliveMs: 10 * MINUTE });
+    fleet.acquire(1, 'f', 1);
+    const process = ready();
+    fleet.usage(1, process, 1, 1, 0);
+    pass(2 * MINUTE);
+    expect(trimmed).toEqual([]);
+    fleet.usage(1, process, 0, 0, null);
+    fleet.usage(1, process, 0, 1, null);
+    for (const ms of [29_000, 1_000, 1_000, 30_000]) pass(ms);
+    expect(trimmed).toEqual([process]);
+    fleet.usage(1, process, 0, 1, null);
+    pass(30_000);
+    expect(trimmed).toEqual([process, process]);
+
+    const short = setUp(fn(), { keepAliveMs: 80_000 });
+    short.fleet.acquire(1, 'f', 1);
+    short.ready();
+    short.pass(30_000);
+    expect(short.trimmed).toEqual([]);
+  });
+
   /** One idle process each, of the functions `a`, `b`, `c`, …, of these sizes. */
   function setUpIdle(memoryMib: number, sizes: number[]) {
     const all = setUp(fn({ id: 'a' }), { memoryMib });

@@ -33,6 +33,8 @@ export interface FleetActions {
   start(instance: Instance): void;
   /** Ends the instance's process; `ended` follows. */
   end(instance: Instance, reason: RetireReason): void;
+  /** The instance's process is going to be idle for a while: its memory may shrink. */
+  trim(instance: Instance): void;
   /** Whether the process still works for `waitUntil`. */
   isHeld(instance: Instance): boolean;
   send(router: number, message: ToRouter): void;
@@ -471,7 +473,7 @@ export function createFleet(options: FleetOptions) {
     return true;
   }
 
-  /** What is to be there before it is called, and what has to go because all of it together is too much. */
+  /** What is to be there before it is called, what has to go because all together is too much, and what may shrink. */
   function keep() {
     let started = 0;
     for (const id of keeping.due()) {
@@ -484,6 +486,10 @@ export function createFleet(options: FleetOptions) {
       }
     }
     for (const instance of keeping.tooMany(instances.values())) evict(instance);
+    for (const instance of instances.values()) {
+      const kept = functions.get(instance.fn.id)?.kept;
+      if (kept !== undefined && keeping.shouldTrim(kept, instance)) actions.trim(instance);
+    }
   }
 
   function evict(instance: Instance) {

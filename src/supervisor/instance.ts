@@ -29,6 +29,8 @@ export interface Instance {
   lastUsed: number;
   /** Until when it waits for a first call, having been started ahead of it; null: it was not, or has had one. */
   aheadUntil: number | null;
+  /** Whether it has given back memory since it was used. */
+  trimmed: boolean;
   /** MiB of resident memory, shared pages too, as last measured; an estimate until then. */
   memoryMib: number;
   /** Greedy-dual's: the idle process with the lowest makes room first. */
@@ -59,6 +61,7 @@ export function newInstance(key: number, fn: FunctionMeta, at: number): Instance
     bornAt: at,
     lastUsed: at,
     aheadUntil: null,
+    trimmed: false,
     memoryMib: 0,
     priority: 0,
     stuck: false,

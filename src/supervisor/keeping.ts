@@ -28,6 +28,9 @@ export interface KeepingOptions {
   onPrewarmed(fn: FunctionMeta, outcome: 'used' | 'wasted'): void;
 }
 
+/** ms without a call after which a process gives memory back, and for which it has to be kept then for that to be worth it. */
+const TRIM_AFTER_MS = 30_000;
+const TRIM_FOR_MS = 60_000;
 /** MiB of a process that was not measured yet: a small function's. */
 const USUAL_MIB = 48;
 
@@ -70,6 +73,7 @@ export function createKeeping(options: KeepingOptions) {
     /** Calls were, or are, on the process; not asked for each of them. */
     used(kept: Kept, instance: Instance, calls: number) {
       instance.lastUsed = now();
+      instance.trimmed = false;
       noteUse(kept.habit, instance.lastUsed);
       kept.uses += calls;
       revalue(kept, instance);
@@ -119,6 +123,19 @@ export function createKeeping(options: KeepingOptions) {
       const idleMs = now() - instance.lastUsed;
       const { keepMs } = planOf(kept.habit, keepAlive);
       return idleMs >= keepMs || (idleMs >= keepAlive.fixedMs && hasOthers());
+    },
+
+    /** Whether the process is to give back memory now: once in each long idle time. */
+    shouldTrim(kept: Kept, instance: Instance): boolean {
+      if (instance.trimmed || instance.state !== 'live' || instance.running.size > 0) return false;
+      const idleMs = now() - instance.lastUsed;
+      if (idleMs < TRIM_AFTER_MS) return false;
+      const leftMs =
+        instance.aheadUntil === null
+          ? planOf(kept.habit, keepAlive).keepMs - idleMs
+          : instance.aheadUntil - now();
+      instance.trimmed = leftMs >= TRIM_FOR_MS;
+      return instance.trimmed;
     },
 
     hasRoomFor: (kept: Kept) => processes === 0 || usedMib + kept.memoryMib <= options.memoryMib,

@@ -164,6 +164,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     actions: {
       start: (instance) => claims.start(instance),
       end: (instance, reason) => processOf(instance.address?.process ?? 0)?.kill(reason),
+      trim: (instance) => processOf(instance.address?.process ?? 0)?.trim(),
       isHeld: (instance) => processOf(instance.address?.process ?? 0)?.held ?? false,
       send: (router, message) => routers.send(router, message),
       broadcast: (message) => routers.broadcast(message),

@@ -19,6 +19,7 @@ import { captureConsole } from './logs.ts';
 import { ownCache } from './own_cache.ts';
 import { hideMachine, offerPlatform } from './platform.ts';
 import { rehearse } from './rehearsal.ts';
+import { createTrim } from './trim.ts';
 
 const [listenPath = '', framesPath = '', progressPath = '', controlPath = '', denoDir = '', scratch = ''] = (
   Deno.env.get('RUNNER_PATHS') ?? ''
@@ -33,6 +34,7 @@ const control = await openControl(controlPath);
 const executions = createExecutions();
 const serve = Deno.serve;
 const served = captureServe();
+const trim = createTrim();
 
 const logs = captureConsole(control, executions);
 const { waitUntil } = offerPlatform({ control, executions, logs });
@@ -58,6 +60,9 @@ function onMessage(message: ToRunner) {
       break;
     case 'own-cache':
       void giveOwnCache();
+      break;
+    case 'trim':
+      trim();
       break;
     case 'claim':
       clearTimeout(ahead);
