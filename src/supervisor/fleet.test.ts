@@ -668,6 +668,22 @@ describe('the memory of a fleet', () => {
     expect(ended).toHaveLength(1);
   });
 
+  it('ends what is called seldom before what is called often, and no more than it has to', () => {
+    const { fleet, ended, held, pass, processes } = setUpIdle(240, [60, 60, 60]);
+    const [often = 0, seldom = 0, another = 0] = processes;
+    fleet.usage(1, often, 0, 500, null);
+    fleet.usage(1, another, 0, 20, null);
+    pass(2_000);
+    held.add(seldom); // its end takes a while
+    fleet.measured(often, 180);
+    pass(1_000);
+    pass(1_000);
+    expect([...fleet.instances()].map(({ state }) => state)).toEqual(['live', 'draining', 'live']);
+    held.delete(seldom);
+    pass(1_000);
+    expect(ended).toEqual([{ process: seldom, reason: 'evicted' }]);
+  });
+
   it('makes room for a call by ending what is idle, and lets it wait while nothing is', () => {
     const { fleet, ended, starting, pass, processes } = setUpIdle(200, [90, 90]);
     fleet.setFunction(fn({ id: 'z', name: 'z' }));

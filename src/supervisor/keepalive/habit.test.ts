@@ -16,6 +16,12 @@ function planAfter(uses: readonly number[], keepAlive: Parameters<typeof planOf>
   };
 }
 
+/** Uses with these minutes between them. */
+function usesOf(idleTimes: readonly number[]): number[] {
+  let at = 0;
+  return [0, ...idleTimes.map((idle) => (at += idle))];
+}
+
 const every = (minutes: number, count: number) => Array.from({ length: count }, (_, at) => at * minutes);
 
 describe('how long a process is kept', () => {
@@ -80,10 +86,15 @@ describe('how long a process is kept', () => {
     expect(planAfter([...before, ...every(90, 300).map((minute) => end + minute)]).prewarm).toContain(91);
   });
 
+  it('stays within a tenth of the 5th and 99th percentile, whatever a cold start is worth', () => {
+    const hourly = new Array<number>(150).fill(60);
+    const dear = { ...FIXED, worthMinutes: 3_000 };
+    expect(planAfter(usesOf([50, ...hourly, 200]), dear)).toEqual({ keep: 1, prewarm: [59, 61] });
+    expect(planAfter(usesOf([50, 55, ...hourly, 64, 200]), dear)).toEqual({ keep: 1, prewarm: [54, 65] });
+  });
+
   it('waits for a call that comes seldom only where a cold start is worth it', () => {
-    const uses = [0];
-    const idleTimes = [...new Array<number>(14).fill(5), 38, ...new Array<number>(14).fill(700)];
-    for (const idle of idleTimes) uses.push((uses.at(-1) ?? 0) + idle);
+    const uses = usesOf([...new Array<number>(14).fill(5), 38, ...new Array<number>(14).fill(700)]);
     expect(planAfter(uses, { ...FIXED, worthMinutes: 12 })).toEqual({ keep: 6, prewarm: null });
     expect(planAfter(uses, { ...FIXED, worthMinutes: 40 })).toEqual({ keep: 6, prewarm: [37, 39] });
   });
