@@ -78,7 +78,7 @@ const GRACE_MS = 2_000;
 const USELESS_MS = 1_000;
 /** ms between two searches for a process that can make room. */
 const SEARCH_MS = 50;
-/** ms between two looks at what is to be started ahead, and at the memory of all. */
+/** ms between two looks at what is idle, what is to be started ahead, and the memory of all. */
 const KEEPING_MS = 1_000;
 /** Processes that are started ahead in one look: what somebody waits for is not to wait behind them. */
 const AHEAD_AT_ONCE = 4;
@@ -473,7 +473,7 @@ export function createFleet(options: FleetOptions) {
     return true;
   }
 
-  /** What is to be there before it is called, what has to go because all together is too much, and what may shrink. */
+  /** What is to be there before it is called; what goes because all together is too much, or has idled; what shrinks. */
   function keep() {
     let started = 0;
     for (const id of keeping.due()) {
@@ -486,9 +486,13 @@ export function createFleet(options: FleetOptions) {
       }
     }
     for (const instance of keeping.tooMany(instances.values())) evict(instance);
-    for (const instance of instances.values()) {
-      const kept = functions.get(instance.fn.id)?.kept;
-      if (kept !== undefined && keeping.shouldTrim(kept, instance)) actions.trim(instance);
+    for (const instance of [...instances.values()]) {
+      const state = functions.get(instance.fn.id);
+      if (state === undefined || instance.state !== 'live' || instance.running.size > 0) continue;
+      const hasOthers = () =>
+        [...state.instances].some((other) => other !== instance && other.state === 'live');
+      if (keeping.isExpired(state.kept, instance, hasOthers)) retire(instance, 'idle');
+      else if (keeping.shouldTrim(state.kept, instance)) actions.trim(instance);
     }
   }
 
@@ -536,7 +540,7 @@ export function createFleet(options: FleetOptions) {
     if (victim !== null) evict(victim);
   }
 
-  /** Deadlines of what waits, of what drains, and of what is idle. Called several times a second. */
+  /** Deadlines of what waits, and of what drains; and now and then, what is kept. Called several times a second. */
   function tick() {
     const time = now();
     for (const state of byNeed()) {
@@ -558,21 +562,11 @@ export function createFleet(options: FleetOptions) {
         else endIfDrained(instance);
       } else if (instance.uselessSince !== null && time - instance.uselessSince >= USELESS_MS) {
         actions.end(instance, 'background');
-      } else if (instance.state === 'live' && instance.running.size === 0) {
-        if (isExpired(instance)) retire(instance, 'idle');
       }
     }
     if (time - keptAt < KEEPING_MS) return;
     keptAt = time;
     keep();
-  }
-
-  function isExpired(instance: Instance): boolean {
-    const state = functions.get(instance.fn.id);
-    if (state === undefined) return true;
-    const hasOthers = () =>
-      [...state.instances].some((other) => other !== instance && other.state === 'live');
-    return keeping.isExpired(state.kept, instance, hasOthers);
   }
 
   function denyAll(state: FunctionState, denial: Denial) {

@@ -125,9 +125,9 @@ export function createKeeping(options: KeepingOptions) {
       return idleMs >= keepMs || (idleMs >= keepAlive.fixedMs && hasOthers());
     },
 
-    /** Whether the process is to give back memory now: once in each long idle time. */
+    /** Whether an idle process is to give back memory now: once in each long idle time. */
     shouldTrim(kept: Kept, instance: Instance): boolean {
-      if (instance.trimmed || instance.state !== 'live' || instance.running.size > 0) return false;
+      if (instance.trimmed) return false;
       const idleMs = now() - instance.lastUsed;
       if (idleMs < TRIM_AFTER_MS) return false;
       const leftMs =
