@@ -20,6 +20,8 @@ const MINUTE = 60_000;
 const CODE = `console.log('loaded'); export default () => 'ok';`;
 const runnerPath = fileURLToPath(new URL('../../dist/pool/runner.js', import.meta.url));
 
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
+
 const releasers: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const release of releasers.reverse()) await release();
@@ -112,10 +114,10 @@ async function setUp() {
     },
     async callOnce() {
       fleet.acquire(1, 'f', ++call);
-      await expect.poll(() => grants.length, { timeout: 20_000 }).toBe(1);
+      await eventually(() => grants.length).toBe(1);
       const [grant] = grants.splice(0);
       if (grant === undefined) throw new Error('the call got no slot');
-      await expect.poll(() => [...fleet.instances()].map(({ state }) => state)).toEqual(['live']);
+      await eventually(() => [...fleet.instances()].map(({ state }) => state)).toEqual(['live']);
       fleet.usage(1, grant.to.process, 0, 1, null);
       fleet.release(1, grant.to.process, grant.slots);
       return grant;
@@ -129,12 +131,12 @@ it('has loaded its module before the call that it was started for, which is a wa
     if (n > 0) pass(30);
     await callOnce();
   }
-  await expect.poll(loads).toBe(3); // the fixed window is shorter
+  await eventually(loads).toBe(3); // the fixed window is shorter
   pass(1.1);
-  await expect.poll(states).toEqual([]);
+  await eventually(states).toEqual([]);
   pass(28);
-  await expect.poll(states).toEqual(['live']);
-  await expect.poll(loads).toBe(4);
+  await eventually(states).toEqual(['live']);
+  await eventually(loads).toBe(4);
   pass(1);
   fleet.acquire(1, 'f', 100);
   // At once, without a turn of the event loop.

@@ -35,6 +35,11 @@ describe('how long a process is kept', () => {
     expect(planAfter(every(45, 500))).toEqual({ keep: 1, prewarm: [44, 46] });
   });
 
+  it('for a clock that is some seconds early or late is the same', () => {
+    const uses = every(30, 40).map((minute, at) => minute + (at % 3) / 20);
+    expect(planAfter(uses)).toEqual({ keep: 1, prewarm: [29, 31] });
+  });
+
   it('for a period that jitters reaches over the jitter with a minute to each side', () => {
     const uses = Array.from({ length: 40 }, (_, at) => at * 60 + (at % 3));
     expect(planAfter(uses)).toEqual({ keep: 1, prewarm: [57, 62] });

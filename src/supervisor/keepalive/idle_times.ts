@@ -14,14 +14,14 @@ export const RECENT = 6;
 const FULL = 255;
 
 export interface IdleTimes {
-  /** By whole minutes: bin 0 stays empty. */
+  /** By the nearest minute, so that a clock that is a second early or late fills one bin; bin 0 stays empty. */
   readonly bins: Uint8Array;
   /** Sum of the bins, and of their squares. */
   total: number;
   squares: number;
   /** Idle times beyond the range: halved together with the bins. */
   outside: number;
-  /** The last few in minutes, whole ones, oldest first. */
+  /** The last few in whole minutes, oldest first. */
   readonly recent: number[];
 }
 
@@ -31,7 +31,7 @@ export function createIdleTimes(): IdleTimes {
 
 /** @param minutes of one idle time; less than one is left out. */
 export function noteIdleTime(times: IdleTimes, minutes: number): void {
-  const whole = Math.floor(minutes);
+  const whole = Math.round(minutes);
   if (whole < 1) return;
   if (times.recent.length === RECENT) times.recent.shift();
   times.recent.push(whole);
