@@ -99,6 +99,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const metrics = createNodeMetrics(options.metrics, {
     poolSize: options.poolSize,
     processes: options.maxProcesses,
+    memoryMib: options.memoryMib,
   });
   let sync: Sync | null = null;
   let databaseUp = true;

@@ -32,6 +32,7 @@ export interface NodeState {
 }
 
 const SUPERVISOR = 'supervisor';
+const MIB = 1024 * 1024;
 /** Why processes end: each is there from the start at 0, so that a rate sees the first one. */
 const REASONS: Readonly<Record<EndReason, true>> = {
   exit: true,
@@ -49,7 +50,10 @@ const REASONS: Readonly<Record<EndReason, true>> = {
   evicted: true,
 };
 
-export function createNodeMetrics(cluster: ClusterMetrics, limits: { poolSize: number; processes: number }) {
+export function createNodeMetrics(
+  cluster: ClusterMetrics,
+  limits: { poolSize: number; processes: number; memoryMib: number },
+) {
   const recorder = createRecorder();
   const instruments = createInstruments(recorder);
   const watch = watchProcess(instruments);
@@ -79,6 +83,7 @@ export function createNodeMetrics(cluster: ClusterMetrics, limits: { poolSize: n
   for (const reason of Object.keys(REASONS)) instruments.poolEnded.with({ 'hearth.reason': reason });
   instruments.poolSize.with({}).set(limits.poolSize);
   instruments.poolLimit.with({}).set(limits.processes);
+  instruments.poolMemoryLimit.with({}).set(limits.memoryMib * MIB);
 
   function keep(attributes: FunctionAttributes | TenantAttributes) {
     gone.keep(attributes);
@@ -158,10 +163,13 @@ export function createNodeMetrics(cluster: ClusterMetrics, limits: { poolSize: n
     gauges(state: NodeState) {
       if (settling.isEmpty()) [settling, gone] = [gone, settling];
       const live = new Map<string, number>();
+      let memoryMib = 0;
       for (const instance of state.instances) {
+        memoryMib += instance.memoryMib;
         const key = `${instance.state} ${memoryClass(instance.fn.memory_limit_mb)}`;
         live.set(key, (live.get(key) ?? 0) + 1);
       }
+      instruments.poolMemory.with({}).set(memoryMib * MIB);
       for (const { kind, ready, starting } of state.pool) {
         live.set(`blank ${kind.memoryMb}`, (live.get(`blank ${kind.memoryMb}`) ?? 0) + ready);
         live.set(`spawning ${kind.memoryMb}`, (live.get(`spawning ${kind.memoryMb}`) ?? 0) + starting);

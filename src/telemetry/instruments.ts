@@ -167,6 +167,12 @@ export function createInstruments(recorder: Recorder) {
     poolLimit: recorder.gauge<NoAttributes>(
       define('hearth.pool.limit', '{process}', 'Processes that functions may have on this node at once'),
     ),
+    poolMemory: recorder.gauge<NoAttributes>(
+      define('hearth.pool.memory.usage', 'By', "Resident memory of functions' processes, as last measured"),
+    ),
+    poolMemoryLimit: recorder.gauge<NoAttributes>(
+      define('hearth.pool.memory.limit', 'By', "Resident memory that functions' processes may have together"),
+    ),
     prewarms: recorder.counter<PrewarmAttributes>(
       define('hearth.prewarms', '{process}', 'Processes started ahead of a call, by what came of them'),
     ),

@@ -24,4 +24,9 @@ it('serves them all, and ends idle processes to stay within it', async () => {
     hearth_reason: 'evicted',
   });
   expect(evicted).toBeGreaterThanOrEqual(1);
+  // Measured once a second.
+  await until(async () => {
+    const page = await scrape(node.metrics_url);
+    return total(page, 'hearth_pool_memory_usage_bytes') <= total(page, 'hearth_pool_memory_limit_bytes');
+  });
 });
