@@ -3,7 +3,7 @@
  * ("Serverless in the Wild", USENIX ATC '20, section 4.2).
  *
  * An idle time is what lies between two calls, from a minute upwards: a process outlives shorter ones anyway. The state
- * of a function is 240 counters of one byte and six numbers, about 600 bytes with what JavaScript adds.
+ * of a function is 240 counters of one byte and ten numbers, about 700 bytes with what JavaScript adds.
  */
 
 /** Minutes that the histogram covers, a bin each: four hours, as in the paper. */
