@@ -53,7 +53,11 @@ await build({
   target: 'node20.19',
   mainFields: ['module', 'main'],
   // esbuild runs a program of its package's; the SDK and the exporters are loaded when OTEL_* variables ask for them.
-  external: ['esbuild', '@opentelemetry/sdk-node', '@opentelemetry/exporter-metrics-otlp-*'],
+  external: [
+    'esbuild',
+    ...['sdk-node', 'sdk-trace', 'sdk-logs'].map((name) => `@opentelemetry/${name}`),
+    ...['metrics', 'trace', 'logs'].map((signal) => `@opentelemetry/exporter-${signal}-otlp-*`),
+  ],
   // Packages in CommonJS ask for Node's own modules by require().
   banner: {
     js: "import { createRequire as makeRequire } from 'node:module';\nconst require = makeRequire(import.meta.url);",

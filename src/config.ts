@@ -92,6 +92,12 @@ const Settings = z.object({
   HEARTH_CALL_CPU_SECONDS: whole(1, 3600).optional(),
   HEARTH_MAX_PROCESSES: whole(1, 10_000).default(defaultMaxProcesses()),
   HEARTH_MEMORY_MB: whole(128, 16 * 1024 * 1024).default(Math.max(128, Math.floor(usableMib() / 2))),
+  HEARTH_LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' })
+    .default('info'),
+  HEARTH_LOG_FORMAT: z
+    .enum(['auto', 'json', 'text'], { error: 'must be auto, json or text' })
+    .default('auto'),
   HEARTH_MAX_CODE_BYTES: whole(1024, 64 * 1024 * 1024).default(1024 * 1024),
   HEARTH_CODE_CACHE_MB: whole(16, 1024 * 1024).default(1024),
   HEARTH_MAX_REQUEST_BYTES: whole(1, Number.MAX_SAFE_INTEGER).optional(),
@@ -136,6 +142,10 @@ export interface Config {
   maxProcesses: number;
   /** MiB of resident memory that functions' processes may have together. */
   memoryMib: number;
+  /** The least that is logged. */
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** `auto`: text at a terminal, and JSON elsewhere. */
+  logFormat: 'auto' | 'json' | 'text';
   maxCodeBytes: number;
   codeCacheBytes: number;
   /** Bytes of a body on its way to a function, and of an answer; null: any. */
@@ -191,6 +201,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       settings.HEARTH_CALL_CPU_SECONDS === undefined ? null : settings.HEARTH_CALL_CPU_SECONDS * 1000,
     maxProcesses: settings.HEARTH_MAX_PROCESSES,
     memoryMib: settings.HEARTH_MEMORY_MB,
+    logLevel: settings.HEARTH_LOG_LEVEL,
+    logFormat: settings.HEARTH_LOG_FORMAT,
     maxCodeBytes: settings.HEARTH_MAX_CODE_BYTES,
     codeCacheBytes: settings.HEARTH_CODE_CACHE_MB * 1024 * 1024,
     maxRequestBytes: settings.HEARTH_MAX_REQUEST_BYTES ?? null,

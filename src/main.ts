@@ -3,7 +3,7 @@ import cluster from 'node:cluster';
 import { handleSignals } from './signals.js';
 
 if (cluster.isPrimary) await runNode();
-else (await import('./router/process.js')).runRouter();
+else (await import('./router/process.js')).runRouter(process.env);
 
 async function runNode(): Promise<void> {
   const { StartError } = await import('./errors.js');

@@ -1,5 +1,5 @@
 /** What a node starts, in this order, and stops in the reverse. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { access, constants, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,8 +29,11 @@ import {
   writeCredentials,
 } from './supervisor/credentials.js';
 import { type Supervisor, startSupervisor } from './supervisor/main.js';
+import type { LogSettings } from './supervisor/protocol.js';
 import { reservePort, startRouters } from './supervisor/routers.js';
 import { createClusterMetrics } from './telemetry/cluster_metrics.js';
+import { startExports } from './telemetry/exports.js';
+import { openLog, reportTo } from './telemetry/logger.js';
 import { startTelemetry } from './telemetry/main.js';
 
 export interface Node {
@@ -43,6 +46,8 @@ export interface Node {
   stopNow(): void;
 }
 
+/** What the primary process is called in the log and in what is exported. */
+const SUPERVISOR = 'supervisor';
 /** Connections of the supervisor; each router has a few of its own. */
 const SUPERVISOR_CONNECTIONS = 5;
 const STOP_DURING_START_MS = 10_000;
@@ -54,11 +59,15 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
   const folders: string[] = [];
   let endProcesses = () => {};
   let stopped: Promise<number> | null = null;
+  let log = openLog(SUPERVISOR, { level: 'info', format: 'text', colours: false });
+  const warn = (problem: unknown) => reportTo(log)(problem);
   const ready = start();
 
   async function start(): Promise<void> {
     const began = performance.now();
     const config = readConfig(env);
+    const logSettings = logSettingsOf(config, process.stderr.isTTY);
+    log = openLog(SUPERVISOR, logSettings);
     dumpNoCore(findTools(config.path).prlimit);
     const output = createStartOutput(process.stdout, process.cwd());
     const version = await packageVersion(dist);
@@ -69,17 +78,29 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
 
     const metrics = createClusterMetrics();
     let supervisor: Supervisor | null = null;
+    const instanceId = randomUUID();
+    // Not to the log that is exported: what cannot be sent would be told of by what cannot be sent.
+    const reportExport = reportTo(openLog(SUPERVISOR, logSettings));
+    const facts = { version, instanceId, process: SUPERVISOR };
+    const exporting = startExports({ env, facts, onError: reportExport });
+    exporting.catch(() => {}); // reported where it is awaited
     const telemetry = await startTelemetry({
       env,
       version,
-      instanceId: randomUUID(),
+      instanceId,
       host: config.host,
       port: config.metricsPort,
       metrics,
       beforeScrape: async () => supervisor?.collectMetrics(),
-      onError: warn,
+      onError: reportExport,
     });
     releasers.push(telemetry.stop);
+    releasers.push(async () => {
+      const { spans, logs } = await exporting;
+      log.flush();
+      log.exportTo(null);
+      await Promise.all([spans?.stop(), logs?.stop()]);
+    });
 
     // Whatever may refuse to start has had its say. Routers, sandbox and database take their time side by side.
     const routers = startRouters({ count: config.routers, entry: join(dist, 'main.js'), onError: warn });
@@ -150,6 +171,8 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         ...keys,
       });
     const credentials = writeKeys(keys);
+    const exports = await exporting;
+    log.exportTo(exports.logs);
     supervisor = await startSupervisor({
       store,
       runDir: runDir.path,
@@ -182,6 +205,8 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         maxResponseBytes: config.maxResponseBytes,
         version,
       },
+      telemetry: { instanceId, key: randomBytes(32).toString('base64url'), log: logSettings },
+      exports,
       async onDefaultSecret(jwtSecret) {
         const fresh = await makeKeys(keys, { jwtSecret, adminKey: keys.admin_key });
         await writeKeys(fresh);
@@ -190,6 +215,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       defaultKey: { secret: jwtSecret, key: keys.anon_key },
       url: urlOf(platformHost(config.host, process.platform), port),
       region: config.region,
+      log,
       onError: warn,
     });
     endProcesses = supervisor.endProcesses;
@@ -263,10 +289,9 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
   };
 }
 
-function warn(problem: unknown): void {
-  const cause =
-    problem instanceof Error && problem.cause instanceof Error ? `: ${problem.cause.message}` : '';
-  process.stderr.write(`hearth: ${typeof problem === 'string' ? problem : messageOf(problem)}${cause}\n`);
+function logSettingsOf(config: Config, isTerminal: boolean): LogSettings {
+  const text = config.logFormat === 'text' || (config.logFormat === 'auto' && isTerminal);
+  return { level: config.logLevel, format: text ? 'text' : 'json', colours: text && isTerminal };
 }
 
 /** @throws StartError when it is not the key, nor the previous one is, that what is stored was sealed with. */

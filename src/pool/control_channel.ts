@@ -1,6 +1,7 @@
 /** The supervisor's end of a process's control channel: lines of JSON over a Unix socket for that process alone. */
 import { createServer, type Socket } from 'node:net';
-import { type FromRunner, readMessage, type ToRunner } from './messages.js';
+import type { FromRunner, ToRunner } from './messages.js';
+import { readMessage } from './read_message.js';
 
 export interface ControlChannel {
   send(message: ToRunner): void;

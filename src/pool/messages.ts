@@ -24,6 +24,14 @@ export interface Claim {
   v8: string | null;
   /** Whether to hand back V8's code cache once the module has run. */
   harvest: boolean;
+  tracing: Tracing;
+}
+
+/** What is exported from this node; none of it where nothing asks for it. */
+export interface Tracing {
+  spans: boolean;
+  /** Whether lines of the log say in which span they were written. */
+  logs: boolean;
 }
 
 export type LogLevel = 'debug' | 'info' | 'log' | 'warn' | 'error';
@@ -36,11 +44,18 @@ export type FromRunner =
   | { t: 'claimed'; envMs: number; importMs: number }
   | { t: 'failed'; error: Thrown }
   | { t: 'pong'; n: number }
-  | { t: 'log'; id: string | null; line: LogLine }
+  /** `in`: the trace and the span that it was written in, where that is recorded. */
+  | { t: 'log'; id: string | null; line: LogLine; in?: LogOrigin }
+  | { t: 'span'; id: string; of: TraceOrigin; span: FunctionSpan }
   | { t: 'end'; id: string; cpuUs: number }
   | { t: 'hold'; on: boolean }
   | { t: 'v8'; data: string }
   | { t: 'own-cache'; data: string };
+
+export interface LogOrigin {
+  of: TraceOrigin;
+  span: string;
+}
 
 /** What a function threw, as far as it can be told. */
 export interface Thrown {
@@ -49,71 +64,43 @@ export interface Thrown {
   stack: string | null;
 }
 
-const LEVELS: readonly unknown[] = ['debug', 'info', 'log', 'warn', 'error'];
+export type SpanItem = string | number | boolean;
+export type SpanValue = SpanItem | SpanItem[];
+export type SpanPairs = [name: string, value: SpanValue][];
+
+/** A span that a function made. How much there may be of each part (`SPAN_LIMITS`) is checked on both sides. */
+export interface FunctionSpan {
+  /** 16 hexadecimal digits. */
+  id: string;
+  parent: string;
+  name: string;
+  /** As OpenTelemetry's API numbers them: internal, server, client, producer, consumer. */
+  kind: number;
+  /** Unix ms, with fractions. */
+  start: number;
+  end: number;
+  /** As OpenTelemetry's API numbers them: unset, ok, error; and what it says. */
+  status: [code: number, message: string];
+  attributes: SpanPairs;
+  events: [name: string, time: number, attributes: SpanPairs][];
+  scope: [name: string, version: string];
+}
 
 /**
- * Reads what a process says: it runs code that nobody trusts, so everything is looked at. Null when it is none of the
- * messages above.
+ * Which trace something belongs to: its id, and that of the span of the call, which the platform gave the process. One that
+ * was not given counts for nothing.
  */
-export function readMessage(text: string): FromRunner | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  return isMessage(value) ? value : null;
-}
+export type TraceOrigin = [traceId: string, callSpanId: string];
 
-function isMessage(value: unknown): value is FromRunner {
-  if (!isObject(value)) return false;
-  switch (value.t) {
-    case 'ready':
-      return true;
-    case 'claimed':
-      return isAmount(value.envMs) && isAmount(value.importMs);
-    case 'failed':
-      return isThrown(value.error);
-    case 'pong':
-      return isAmount(value.n);
-    case 'log':
-      return (value.id === null || isId(value.id)) && isLine(value.line);
-    case 'end':
-      return isId(value.id) && (value.cpuUs === -1 || isAmount(value.cpuUs));
-    case 'hold':
-      return typeof value.on === 'boolean';
-    case 'v8':
-    case 'own-cache':
-      return typeof value.data === 'string';
-    default:
-      return false;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isAmount(value: unknown): boolean {
-  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
-}
-
-function isId(value: unknown): boolean {
-  return typeof value === 'string' && value.length <= 64;
-}
-
-function isThrown(value: unknown): boolean {
-  if (!isObject(value)) return false;
-  const { name, message, stack } = value;
-  return (
-    typeof name === 'string' && typeof message === 'string' && (stack === null || typeof stack === 'string')
-  );
-}
-
-function isLine(value: unknown): boolean {
-  if (!Array.isArray(value) || value.length !== 3) return false;
-  const [time, level, text]: unknown[] = value;
-  // What Date takes (ECMAScript, 21.4.1.1).
-  const isTime = isAmount(time) && (time as number) <= 8.64e15;
-  return isTime && LEVELS.includes(level) && typeof text === 'string';
-}
+export const SPAN_LIMITS = {
+  /** Spans of one execution, and characters of all their texts. */
+  spans: 128,
+  characters: 64 * 1024,
+  attributes: 64,
+  events: 32,
+  /** Items of a list. */
+  items: 32,
+  /** Characters of a name, and of a text. */
+  name: 128,
+  text: 1024,
+} as const;

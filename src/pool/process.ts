@@ -8,7 +8,15 @@ import type { Readable } from 'node:stream';
 import { MODULE_FILE, openCodeFiles } from './code_files.js';
 import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
-import type { FromRunner, LogLine, Thrown } from './messages.js';
+import type {
+  FromRunner,
+  FunctionSpan,
+  LogLine,
+  LogOrigin,
+  Thrown,
+  TraceOrigin,
+  Tracing,
+} from './messages.js';
 import { readOutput } from './output.js';
 import { CACHE_FILE } from './runner_cache.js';
 import { CONTROL_SOCKET, type LaunchOptions, launchCommand, type Sandbox, SOCKET_FILES } from './sandbox.js';
@@ -25,6 +33,7 @@ export interface Specification {
   v8: Buffer | null;
   env: Record<string, string>;
   permissions: { net: boolean; env: boolean; read: boolean; write: boolean };
+  tracing: Tracing;
   /** ms until the module has to have loaded. */
   loadTimeoutMs: number;
 }
@@ -37,7 +46,9 @@ export interface Specialised {
 
 /** What a live process tells; set by whoever claims it. */
 export interface ProcessEvents {
-  onLog(executionId: string | null, lines: LogLine[]): void;
+  /** `origin`: the span that they were written in, unchecked. */
+  onLog(executionId: string | null, lines: LogLine[], origin?: LogOrigin): void;
+  onSpan(executionId: string, of: TraceOrigin, span: FunctionSpan): void;
   /** Nothing more will come for this execution; µs of CPU, or -1 when they were told before. */
   onEnd(executionId: string, cpuUs: number): void;
   /** V8's code cache of the module. */
@@ -205,7 +216,10 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         pongs.get(message.n)?.();
         break;
       case 'log':
-        events?.onLog(message.id, [message.line]);
+        events?.onLog(message.id, [message.line], message.in);
+        break;
+      case 'span':
+        events?.onSpan(message.id, message.of, message.span);
         break;
       case 'end':
         events?.onEnd(message.id, message.cpuUs);
@@ -270,6 +284,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
           entry: `file://${launch.inside.code}/${MODULE_FILE}`,
           env: what.env,
           permissions: what.permissions,
+          tracing: what.tracing,
           v8: what.v8 === null ? null : `${launch.inside.code}/v8.bin`,
           harvest: what.v8 === null && what.code.length >= MIN_CACHED_BYTES,
         },

@@ -230,10 +230,12 @@ describe.each(['bwrap', 'permissions'] as const)('a process that is ready, with 
           v8: null,
           env: { GIVEN: '1' },
           permissions: { net: true, env: true, read: false, write: false },
+          tracing: { spans: false, logs: false },
           loadTimeoutMs: 20_000,
         },
         {
           onLog: (_, given) => lines.push(...given.map(([, , text]) => text)),
+          onSpan: () => {},
           onEnd: () => {},
           onCodeCache: () => {},
         },

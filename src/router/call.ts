@@ -10,6 +10,7 @@ import { type Denial, FrameKind, type LoadStages, type Roster, type Seated } fro
 import { readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
 import { type CallDescription, executionOf } from './call_description.js';
+import { noteEnd, noteLoaded, noteRefused, noteSlot } from './call_notes.js';
 import { type FrameHandler, fitsFrame } from './channel.js';
 import type { ConnectionHandler } from './connection.js';
 import type { ExecutionNotes } from './execution_notes.js';
@@ -40,6 +41,8 @@ export interface CallContext {
   /** Bytes that an answer's body may have. */
   maxResponseBytes: number;
   overdue(process: number): void;
+  /** The platform had no place for the call. */
+  failed(call: CallDescription, error: HearthError): void;
   now(): number;
 }
 
@@ -154,13 +157,12 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   /** Takes a slot, or waits for one. */
   private acquire(): void {
     this.attempts++;
-    const { fn } = this.request;
+    const { fn, trace } = this.request;
     const slot = this.context.leases.take(fn.id, fn.version);
-    if (slot !== null) this.onSlot(slot);
-    else {
-      this.request.timing?.asked();
-      this.waiting = this.context.leases.wait(fn.id, this);
-    }
+    if (slot !== null) return this.onSlot(slot);
+    this.request.timing?.asked();
+    if (trace !== null && trace.noted.asked === 0) trace.noted.asked = performance.now();
+    this.waiting = this.context.leases.wait(fn.id, this);
   }
 
   onSlot(slot: Slot): void {
@@ -172,6 +174,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     this.version = address.version;
     this.secretsOf = address.secrets ? address.process : null;
     if (this.over) return this.leave(true);
+    if (this.request.trace !== null) noteSlot(this.request.trace.noted, slot);
     const { loading } = slot.lease;
     if (loading === null) {
       this.beginClock();
@@ -188,6 +191,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     const { slot } = this;
     if (this.over || slot === null) return;
     if (stages !== null) this.request.timing?.loaded(stages);
+    if (this.request.trace !== null) noteLoaded(this.request.trace.noted);
     this.beginClock();
     if (this.frame === null) this.send(slot);
     this.held?.();
@@ -489,6 +493,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   private refuse(error: HearthError): void {
     this.over = true;
     this.settle();
+    if (error.status >= 500) this.context.failed(this.request, error);
+    if (this.request.trace !== null) noteRefused(this.request.trace.noted, this.request, error.code);
     answerError(this.outgoing, error, { requestId: this.request.requestId }, this.corsHeaders());
     this.request.series.refused(error.code);
   }
@@ -503,6 +509,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
       answerError(this.outgoing, error, { requestId, executionId }, this.corsHeaders());
     }
     const message = thrown === null ? (error?.message ?? null) : thrown.message;
+    if (error !== null && this.request.trace !== null) this.request.trace.noted.code = error.code;
     this.note(status, message, thrown?.stack ?? null);
   }
 
@@ -535,6 +542,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     });
     const { notes } = this.context;
     const { secretsOf } = this;
+    const { trace } = this.request;
+    if (trace !== null) noteEnd(trace.noted, this.request, execution, secretsOf === null);
     const tellsNothing = execution.result === null && execution.error_message === null;
     if (done && (secretsOf === null || tellsNothing)) notes.done(execution);
     else notes.handOver({ execution, secretsOf, complete: done });

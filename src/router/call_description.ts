@@ -2,6 +2,7 @@
 import type { Execution, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
 import type { CallTiming } from './call_timing.js';
 import type { CallSeries } from './function_entry.js';
+import type { Trace } from './tracing.js';
 
 export interface CallDescription {
   fn: FunctionMeta;
@@ -20,6 +21,8 @@ export interface CallDescription {
   answerHeaders: readonly string[];
   /** Where the caller may see where its time goes. */
   timing: CallTiming | null;
+  /** Null: it is not recorded. */
+  trace: Trace | null;
 }
 
 /** How it went. */
@@ -62,5 +65,18 @@ export function executionOf(call: CallDescription, outcome: Outcome): Execution 
     executed_at: new Date(outcome.startedAt),
     completed_at: new Date(outcome.startedAt + outcome.duration),
     request_id: call.requestId,
+  };
+}
+
+/** What the log says of a call. */
+export function logFields({ fn, requestId, executionId, headers }: CallDescription) {
+  const traceparent = headers[headers.lastIndexOf('traceparent') + 1] ?? '';
+  return {
+    request_id: requestId,
+    execution_id: executionId,
+    tenant: fn.tenant,
+    function: fn.name,
+    trace_id: traceparent.slice(3, 35),
+    span_id: traceparent.slice(36, 52),
   };
 }

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TriggerType } from '../store/types.js';
 import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
+import { readTraceparent, writeTraceparent } from '../telemetry/trace_context.js';
 import type { Admission } from './budgets_admission.js';
 import type { CallDescription } from './call_description.js';
 import { createCallTiming } from './call_timing.js';
@@ -9,6 +10,7 @@ import type { FunctionEntry } from './function_entry.js';
 import { encodeHeader, type ReadHeaders } from './headers.js';
 import type { Principal } from './principal.js';
 import type { TokenMint } from './token_mint.js';
+import { type Trace, tracestateOf } from './tracing.js';
 
 /** What a request calls. */
 export interface Called {
@@ -18,6 +20,8 @@ export interface Called {
   /** Path and query as the client sent them. */
   path: string;
   params: Record<string, string> | null;
+  /** Null: it is not recorded. */
+  trace: Trace | null;
 }
 
 /** What the call is, for the process that takes it and for the answer. `executionId` is a UUIDv7. */
@@ -37,7 +41,14 @@ export function describeCall(
   // Each header costs on both sides of the socket, so there is none that says what another one says.
   if (headers.host !== undefined) forwarded.push('host', headers.host);
   if (requestId !== executionId) forwarded.push('x-request-id', requestId);
-  forwarded.push('x-execution-id', executionId, 'traceparent', traceparent(headers, executionId));
+  const { trace } = called;
+  const context =
+    trace === null ? traceparent(headers, executionId) : trace.forFunction(executionId, entry.meta.id);
+  forwarded.push('x-execution-id', executionId, 'traceparent', context);
+  if (headers.tracestate !== undefined) {
+    const tracestate = tracestateOf(headers);
+    if (tracestate !== undefined) forwarded.push('tracestate', tracestate);
+  }
   forwarded.push(
     'x-forwarded-for',
     headers.forwardedFor === undefined ? address : `${headers.forwardedFor}, ${address}`,
@@ -69,6 +80,7 @@ export function describeCall(
     headers: forwarded,
     answerHeaders: cors.length === 0 ? answerHeaders : answerHeaders.concat(cors),
     timing: seesTiming(principal) ? createCallTiming(() => performance.now()) : null,
+    trace,
   };
 }
 
@@ -97,12 +109,14 @@ function hideCredentials(forwarded: string[]) {
 }
 
 /** W3C Trace Context: the client's, or one made of the execution's id, which is random where it has to be. */
-function traceparent(headers: ReadHeaders, executionId: string): string {
-  const given = headers.traceparent;
-  if (given !== undefined && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(given))
-    return given;
+function traceparent({ traceparent: given }: ReadHeaders, executionId: string): string {
+  const parent = given === undefined ? null : readTraceparent(given);
+  if (given !== undefined && parent !== null) {
+    const { traceId, spanId, sampled } = parent;
+    return given.startsWith('00-') ? given : writeTraceparent(traceId, spanId, sampled);
+  }
   const hex = executionId.replaceAll('-', '');
-  return `00-${hex}-${hex.slice(16)}-00`;
+  return writeTraceparent(hex, hex.slice(16), false);
 }
 
 const HOST =

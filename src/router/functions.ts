@@ -4,6 +4,8 @@ import type { FunctionMeta } from '../store/types.js';
 
 export interface RouteMatch<T> {
   entry: T;
+  /** Its pattern. */
+  route: string;
   params: Record<string, string>;
 }
 
@@ -58,7 +60,7 @@ export function createFunctionTable<T>(make: (meta: FunctionMeta) => T): Functio
         const params: Record<string, string> = {};
         for (const [name, value] of Object.entries(match.pathname.groups))
           if (value !== undefined) params[name] = value;
-        return { entry: route.entry, params };
+        return { entry: route.entry, route: route.pattern.pathname, params };
       }
       return undefined;
     },

@@ -5,6 +5,7 @@ import { HearthError } from '../errors.js';
 import type { Authenticator } from './authenticate.js';
 import type { Admission, Admissions, TenantLimits } from './budgets_admission.js';
 import { Call, type CallContext } from './call.js';
+import type { Noted } from './call_spans.js';
 import type { ClientAddress } from './client_address.js';
 import { type Called, describeCall } from './describe_call.js';
 import { requestTooLarge } from './failures.js';
@@ -17,6 +18,7 @@ import { answerError, toHearthError } from './respond.js';
 import { readTarget, type Target } from './target.js';
 import type { TenantEntry, TenantTable } from './tenants.js';
 import type { TokenMint } from './token_mint.js';
+import type { Trace, Tracing } from './tracing.js';
 import { startUpgrade, type UpgradeRequest } from './upgrade.js';
 
 export interface GatewayOptions {
@@ -30,6 +32,8 @@ export interface GatewayOptions {
   admit: Admissions['admit'];
   /** Whether the database answered last: an unknown function is then unknown for sure. */
   databaseUp(): boolean;
+  /** Null: no request is recorded. */
+  tracing: Tracing | null;
   /** Everything that is not a call of a function. */
   api(incoming: IncomingMessage, outgoing: ServerResponse, request: ApiRequest): void;
   onError(error: unknown, requestId: string): void;
@@ -64,6 +68,7 @@ interface Asked {
   /** What the host or the path names; null: the credential's own, or the default one. */
   tenant: string | null;
   address: string;
+  trace: Trace | null;
 }
 
 interface Resolved extends Called {
@@ -72,7 +77,7 @@ interface Resolved extends Called {
 
 export function createGateway(options: GatewayOptions): Gateway {
   const uuid7 = createUuid7();
-  const { functions } = options;
+  const { functions, tracing } = options;
 
   function onRequest(incoming: IncomingMessage, outgoing: ServerResponse) {
     const now = options.calls.now();
@@ -83,7 +88,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     try {
       if (headers.hosts === 0 && incoming.httpVersion === '1.1')
         throw new HearthError('INVALID_REQUEST', 'The request has no Host header.');
-      const asked = ask(incoming, headers);
+      const asked = ask(incoming, headers, id, outgoing);
       if (asked.target.kind === 'other' && RESERVED.test(asked.target.pathname))
         return callApi(incoming, outgoing, headers, asked, requestId);
       const found = options.authenticator.authenticate(headers, asked.tenant, asked.address);
@@ -183,7 +188,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       startUpgrade(options.calls, request);
     };
     try {
-      const asked = ask(incoming, headers);
+      const asked = ask(incoming, headers, id, socket);
       Promise.resolve(options.authenticator.authenticate(headers, asked.tenant, asked.address))
         .catch(asRefusal)
         .then((found) => start(asked, found))
@@ -194,7 +199,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   /** @throws INVALID_REQUEST */
-  function ask(incoming: IncomingMessage, headers: ReadHeaders): Asked {
+  function ask(
+    incoming: IncomingMessage,
+    headers: ReadHeaders,
+    id: string,
+    client: ServerResponse | Duplex,
+  ): Asked {
     if (headers.hosts > 1)
       throw new HearthError('INVALID_REQUEST', 'The request has more than one Host header.');
     const target = readTarget(incoming.url ?? '/');
@@ -202,15 +212,21 @@ export function createGateway(options: GatewayOptions): Gateway {
     const tenant =
       (headers.host === undefined ? null : options.tenants.byHost(headers.host)) ?? target.tenant;
     const address = options.clientAddress(incoming.socket.remoteAddress, headers.forwardedFor);
-    return { target, tenant, address };
+    const asked: Asked = { target, tenant, address, trace: null };
+    if (tracing !== null && isTraced(target)) {
+      asked.trace = tracing.begin(incoming, headers, id, client);
+      if (asked.trace !== null) noteAsked(asked.trace.noted, asked);
+    }
+    return asked;
   }
 
   /** The function that is asked for; null where it is the management API or nothing. @throws UNAUTHENTICATED, NOT_FOUND, FORBIDDEN, UNAVAILABLE */
   function resolve(
-    { target, tenant }: Asked,
+    { target, tenant, trace }: Asked,
     url: string,
     found: Principal | null | HearthError,
   ): Resolved | null {
+    if (trace !== null) trace.noted.authenticated = performance.now();
     // A credential that does not count was to tell whose function is meant: one of the default tenant's answers only
     // where there is one, and none where the credential may yet turn out to be good.
     const refused = tenant === null && found instanceof HearthError ? found : null;
@@ -218,6 +234,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const slug = tenant ?? (found instanceof HearthError ? null : found?.tenant) ?? 'default';
     const entry = options.tenants.bySlug(slug);
     if (entry === undefined) throw unknownTenant();
+    if (trace !== null) trace.noted.tenant = slug;
     checkActive(entry);
     if (target.kind === 'other') {
       const match = functions.byRoute(slug, target.pathname);
@@ -225,6 +242,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         if (refused !== null) throw refused;
         return null;
       }
+      if (trace !== null) trace.noted.route = match.route;
       return {
         entry: match.entry,
         limits: entry.limits,
@@ -232,12 +250,13 @@ export function createGateway(options: GatewayOptions): Gateway {
         trigger: 'http',
         path: originForm(url),
         params: match.params,
+        trace,
       };
     }
     const fn = functions.byName(slug, target.name);
     if (fn === undefined) throw refused ?? unknownFunction();
     const trigger = target.kind === 'invoke' ? 'invoke' : 'http';
-    return { entry: fn, limits: entry.limits, tenant: slug, trigger, path: target.path, params: null };
+    return { entry: fn, limits: entry.limits, tenant: slug, trigger, path: target.path, params: null, trace };
   }
 
   function unknownFunction(): HearthError {
@@ -307,7 +326,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   function refuse(outgoing: ServerResponse, thrown: unknown, requestId: string, extra: readonly string[]) {
     const error = toHearthError(thrown);
-    if (error.code === 'INTERNAL') options.onError(thrown, requestId);
+    if (error.status >= 500) options.onError(thrown, requestId);
     answerError(outgoing, error, { requestId }, extra);
   }
 
@@ -334,6 +353,19 @@ function answeredPreflight(
   outgoing.writeHead(204, [...answer, 'x-request-id', requestId]);
   outgoing.end();
   return true;
+}
+
+/** Neither health checks nor the console's files are anybody's trace. */
+function isTraced(target: Asked['target']): boolean {
+  return target.kind !== 'other' || !/^\/(?:healthz|readyz|console)(?:\/|$)/.test(target.pathname);
+}
+
+/** A custom route's is noted once it is found. */
+function noteAsked(noted: Noted, { target, address }: Asked) {
+  noted.address = address;
+  if (target.kind === 'function') noted.route = '/functions/v1/:name';
+  else if (target.kind === 'invoke') noted.route = '/api/v1/functions/:name/invoke';
+  else if (target.pathname.startsWith('/api/v1/')) noted.route = '/api/v1/*';
 }
 
 /** The Fetch standard's CORS preflight. */

@@ -12,7 +12,10 @@ export interface ReadHeaders extends Credentials {
   hosts: number;
   origin: string | undefined;
   requestId: string | undefined;
+  /** Empty where there are several, of which none counts. */
   traceparent: string | undefined;
+  tracestate: string | undefined;
+  userAgent: string | undefined;
   forwardedFor: string | undefined;
   forwardedProto: string | undefined;
   requestMethod: string | undefined;
@@ -60,6 +63,8 @@ export function readHeaders(raw: readonly string[]): ReadHeaders {
     origin: undefined,
     requestId: undefined,
     traceparent: undefined,
+    tracestate: undefined,
+    userAgent: undefined,
     forwardedFor: undefined,
     forwardedProto: undefined,
     requestMethod: undefined,
@@ -102,8 +107,14 @@ export function readHeaders(raw: readonly string[]): ReadHeaders {
         read.requestId = value;
         continue;
       case 'traceparent':
-        read.traceparent = value;
+        read.traceparent = read.traceparent === undefined ? value : '';
         continue;
+      case 'tracestate':
+        read.tracestate = read.tracestate === undefined ? value : `${read.tracestate},${value}`;
+        continue;
+      case 'user-agent':
+        read.userAgent = value;
+        break;
       case 'x-forwarded-for':
         read.forwardedFor = read.forwardedFor === undefined ? value : `${read.forwardedFor}, ${value}`;
         continue;

@@ -25,6 +25,8 @@ export interface ProcessLease {
   leastIdle: number;
   /** Its calls, while its module loads; null once it is loaded. */
   loading: Set<Loading> | null;
+  /** How long its start took; null until the supervisor has told, and where it was loaded before. */
+  stages: LoadStages | null;
 }
 
 /** A call whose process loads its module yet. One of these is called, once, unless it leaves before. */
@@ -231,6 +233,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
         idle: [],
         leastIdle: 0,
         loading: message.loaded ? null : new Set(),
+        stages: null,
       };
       processes.set(to.process, lease);
       of(to.functionId).processes.push(lease);
@@ -318,7 +321,9 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
         break;
       case 'loaded': {
         const lease = processes.get(message.process);
-        if (lease !== undefined) loaded(lease, message.stages);
+        if (lease === undefined) break;
+        lease.stages = message.stages;
+        loaded(lease, message.stages);
         break;
       }
       case 'load-failed':

@@ -1,7 +1,7 @@
 /** A router process: the public listener, what it knows of functions and credentials, and its leases. */
 import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from '../errors.js';
+import { HearthError } from '../errors.js';
 import { databaseTimer } from '../store/database_timer.js';
 import { createExecutionWriter } from '../store/execution_writer.js';
 import { openStore } from '../store/main.js';
@@ -17,15 +17,20 @@ import {
   type ToSupervisor,
 } from '../supervisor/protocol.js';
 import { createRpc } from '../supervisor/rpc.js';
+import type { Env } from '../telemetry/asked.js';
+import { startExports } from '../telemetry/exports.js';
 import { createGoneSeries } from '../telemetry/gone_series.js';
 import { createInstruments, functionAttributes, tenantAttributes } from '../telemetry/instruments.js';
+import { openLog, reportTo } from '../telemetry/logger.js';
 import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
+import { samplerOf } from '../telemetry/sampling.js';
 import type * as apiModule from './api/listener.js';
 import { createAuthenticator } from './authenticate.js';
 import { createBudgets } from './budgets.js';
 import { createAdmissions } from './budgets_admission.js';
 import type { CallContext, Running } from './call.js';
+import { logFields } from './call_description.js';
 import { createClientAddress } from './client_address.js';
 import { loadConsole } from './console_files.js';
 import { createExecutionNotes } from './execution_notes.js';
@@ -45,6 +50,7 @@ import { createRequestMetrics } from './request_metrics.js';
 import { createTenantTable } from './tenants.js';
 import { createTokenMint } from './token_mint.js';
 import { createTokenVerifier } from './tokens.js';
+import { createTracing } from './tracing.js';
 
 /** The supervisor, as a router reaches it. */
 export interface SupervisorLink {
@@ -73,7 +79,17 @@ export async function startRouter(
   config: RouterConfig,
   link: SupervisorLink,
   loadingApi: LoadingApi,
+  env: Env,
 ): Promise<Router> {
+  const { telemetry, version } = config;
+  const log = openLog(telemetry.process, telemetry.log);
+  const warn = reportTo(log);
+  const exporting = startExports({
+    env,
+    facts: { version, instanceId: telemetry.instanceId, process: telemetry.process },
+    // Not to the log that is exported: what cannot be sent would be told of by what cannot be sent.
+    onError: reportTo(openLog(telemetry.process, telemetry.log)),
+  });
   const recorder = createRecorder();
   const instruments = createInstruments(recorder);
   const watch = watchProcess(instruments);
@@ -209,6 +225,7 @@ export async function startRouter(
     maxRequestBytes: config.maxRequestBytes ?? Number.POSITIVE_INFINITY,
     maxResponseBytes: config.maxResponseBytes ?? Number.POSITIVE_INFINITY,
     overdue: (process) => link.send({ t: 'overdue', process }),
+    failed: (call, error) => log.warn(error.message, { ...logFields(call), code: error.code }),
     now: Date.now,
   };
 
@@ -236,15 +253,27 @@ export async function startRouter(
       singleTenant: config.singleTenant,
       maxCodeBytes: config.maxCodeBytes,
       version: config.version,
-      onError: (error, requestId) => warn(error, requestId),
+      onError: reportFailure,
     }),
   );
   const consoleFiles = await loadConsole(fileURLToPath(new URL('../console', import.meta.url)));
   /** Answers of the API that are not complete yet. */
   const answering = new Set<ServerResponse>();
 
+  const { spans, logs } = await exporting;
+  log.exportTo(logs);
+  const tracing =
+    spans === null
+      ? null
+      : createTracing({
+          sink: spans,
+          sampler: samplerOf(env, warn),
+          key: telemetry.key,
+          scope: { name: 'hearth', version },
+        });
   const gateway = createGateway({
     functions,
+    tracing,
     tenants,
     authenticator: createAuthenticator({
       verifyToken: createTokenVerifier({ tenants, jwks: createJwksSets(warn), now: Date.now }),
@@ -266,14 +295,14 @@ export async function startRouter(
       outgoing.once('close', () => answering.delete(outgoing));
       void api.then((answer) => answer(incoming, outgoing, request));
     },
-    onError: warn,
+    onError: reportFailure,
   });
 
-  function warn(error: unknown, requestId?: string) {
-    const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-    process.stderr.write(
-      `hearth: ${requestId === undefined ? '' : `request ${requestId}: `}${messageOf(error)}${cause}\n`,
-    );
+  /** Of a request that the platform itself could not serve. */
+  function reportFailure(error: unknown, requestId: string) {
+    if (error instanceof HearthError && error.code !== 'INTERNAL')
+      log.warn(error.message, { request_id: requestId, code: error.code });
+    else warn(error, { request_id: requestId });
   }
 
   const deadlines = setInterval(() => {
@@ -325,6 +354,8 @@ export async function startRouter(
       link.send({ t: 'metrics', deltas: metrics() });
       watch.stop();
       await store.stop();
+      log.flush();
+      await Promise.all([spans?.stop(), logs?.stop()]);
     },
   };
 }

@@ -2,12 +2,14 @@
 import { messageOf } from '../errors.js';
 import { endLeftovers } from '../leftovers.js';
 import type { RouterConfig, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
+import type { Env } from '../telemetry/asked.js';
 import { type LoadingApi, type Router, startRouter } from './main.js';
 
 /** ms after which a supervisor that was killed is gone, and what it was about to start is there. */
 const LEFTOVERS_MS = 100;
 
-export function runRouter(): void {
+/** @param env as the node was given it. */
+export function runRouter(env: Env): void {
   // Ctrl-C reaches the whole process group; stopping is the supervisor's to order.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
@@ -43,7 +45,7 @@ export function runRouter(): void {
         for (const waiting of early) listener(waiting);
         early = [];
       };
-      router = startRouter(message.config, { send, onMessage }, api);
+      router = startRouter(message.config, { send, onMessage }, api, env);
       router.catch(fail);
       return;
     }

@@ -8,6 +8,7 @@ import type { ExecutionStatus } from '../store/types.js';
 import type { Denial } from '../supervisor/protocol.js';
 import type { CallContext } from './call.js';
 import { type CallDescription, executionOf } from './call_description.js';
+import { noteEnd, noteLoaded, noteRefused, noteSlot } from './call_notes.js';
 import {
   functionFailed,
   functionTimedOut,
@@ -31,7 +32,7 @@ export interface UpgradeRequest extends CallDescription {
 
 /** Takes a slot for as long as the connection lives. */
 export function startUpgrade(context: CallContext, request: UpgradeRequest): void {
-  const { fn, socket } = request;
+  const { fn, socket, trace } = request;
   const startedAt = context.now();
   const start = performance.now();
   const writtenBefore = bytesWritten(socket);
@@ -69,6 +70,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     attempts++;
     const free = context.leases.take(fn.id, fn.version);
     if (free !== null) return open(free);
+    if (trace !== null && trace.noted.asked === 0) trace.noted.asked = performance.now();
     const waiting = context.leases.wait(fn.id, { onSlot: open, onDenied });
     cancel = () => context.leases.cancel(waiting);
   }
@@ -80,10 +82,16 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     const { address } = granted.lease;
     secretsOf = address.secrets ? address.process : null;
     cold ||= granted.cold;
+    if (trace !== null) noteSlot(trace.noted, granted);
     context.running.add(running);
     const { loading } = granted.lease;
     if (loading === null) connect(granted);
-    else loading.add({ onLoaded: () => connect(granted), onLoadFailed });
+    else loading.add({ onLoaded: () => onLoaded(granted), onLoadFailed });
+  }
+
+  function onLoaded(granted: Slot) {
+    if (trace !== null) noteLoaded(trace.noted);
+    connect(granted);
   }
 
   function connect(granted: Slot) {
@@ -194,6 +202,8 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     );
     if (denial.thrown === undefined && denial.code !== 'FUNCTION_TIMEOUT') {
       over = true;
+      if (error.status >= 500) context.failed(request, error);
+      if (trace !== null) noteRefused(trace.noted, request, denial.code);
       request.series.refused(denial.code);
       return refuse(socket, error, { requestId: request.requestId });
     }
@@ -205,6 +215,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
   /** Answers with the error, where no answer has begun. */
   function fail(status: ExecutionStatus, error: HearthError, thrown: Thrown | null) {
     if (over) return;
+    if (trace !== null) trace.noted.code = error.code;
     if (!upgraded && socket.writable) {
       statusCode = error.status;
       refuse(socket, error, { requestId: request.requestId, executionId: request.executionId });
@@ -242,6 +253,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
       errorMessage: message,
       errorStack: stack,
     });
+    if (trace !== null) noteEnd(trace.noted, request, execution, secretsOf === null);
     context.notes.handOver({ execution, secretsOf, complete: false });
   }
 

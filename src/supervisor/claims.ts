@@ -3,12 +3,13 @@
 import { HearthError } from '../errors.js';
 import type { CodeCache } from '../pool/code_cache.js';
 import type { Claimed, Pool } from '../pool/main.js';
+import type { Tracing } from '../pool/messages.js';
 import { type DenoProcess, LoadFailure, type ProcessEvents } from '../pool/process.js';
 import { isDatabaseAway } from '../store/database_errors.js';
 import type { FunctionMeta } from '../store/types.js';
 import type { Fleet, Instance } from './fleet.js';
 import type { Denial } from './protocol.js';
-import { redactLines, redactThrown } from './redaction.js';
+import { redactLines, redactSpan, redactThrown } from './redaction.js';
 import type { Redact } from './redactor.js';
 import type { ProcessSecrets } from './secrets.js';
 import { permissionsOf } from './specification.js';
@@ -20,6 +21,8 @@ export interface ClaimsOptions {
   loadBundle(hash: string): Promise<string | null>;
   /** What the platform puts into it: wins over secrets. */
   environment(fn: FunctionMeta): Record<string, string>;
+  /** What its process tells for OpenTelemetry. */
+  tracing: Tracing;
   /** @throws HearthError UNAVAILABLE */
   secrets(fn: FunctionMeta): Promise<ProcessSecrets>;
   events(fn: FunctionMeta): Omit<ProcessEvents, 'onCodeCache'>;
@@ -52,10 +55,12 @@ export function createClaims(options: ClaimsOptions): { start(instance: Instance
           code: code.get(fn.hash, () => options.loadBundle(fn.hash)),
           env: environment(),
           permissions: permissionsOf(fn),
+          tracing: options.tracing,
           loadTimeoutMs: fn.timeout_seconds * 1000,
         },
         {
-          onLog: (id, lines) => events.onLog(id, redactLines(redact, lines)),
+          onLog: (id, lines, origin) => events.onLog(id, redactLines(redact, lines), origin),
+          onSpan: (id, of, span) => events.onSpan(id, of, redactSpan(redact, span)),
           onEnd: events.onEnd,
           onCodeCache: (bytes) => void code.putV8(fn.hash, bytes).catch(options.onError),
         },

@@ -2,7 +2,6 @@
 import type { CodeCache } from '../pool/code_cache.js';
 import type { EndReason } from '../pool/ending.js';
 import { createPool } from '../pool/main.js';
-import type { LogLine } from '../pool/messages.js';
 import type { Prepare } from '../pool/prepare.js';
 import type { DenoProcess } from '../pool/process.js';
 import type { Sandbox } from '../pool/sandbox.js';
@@ -12,12 +11,15 @@ import type { TenantWithSecrets } from '../store/tenants.js';
 import type { FunctionMeta } from '../store/types.js';
 import { createUsageLedger } from '../store/usage_ledger.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
+import type { Exports } from '../telemetry/exports.js';
+import type { Logger } from '../telemetry/logger.js';
 import { createNodeQuotas } from './budgets_node.js';
 import { createClaims } from './claims.js';
 import { createCpuLimits } from './cpu_limits.js';
 import { startDatabaseCheck } from './database_check.js';
 import { createExecutionJoin } from './execution_join.js';
 import { createFleet, type Fleet, type Instance } from './fleet.js';
+import { createFunctionTelemetry } from './function_telemetry.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
 import { type AnonKey, createProcessTokens, TOKEN_LIFE_S } from './process_tokens.js';
@@ -26,6 +28,7 @@ import type {
   ExecutionRow,
   PrepareSource,
   RouterConfig,
+  RouterTelemetry,
   SupervisorMethods,
   ToSupervisor,
 } from './protocol.js';
@@ -61,7 +64,8 @@ export interface SupervisorOptions {
   mayServe: Promise<unknown>;
   prepare: Prepare;
   metrics: ClusterMetrics;
-  routerConfig: Omit<RouterConfig, 'databaseUp'>;
+  routerConfig: Omit<RouterConfig, 'databaseUp' | 'telemetry'>;
+  telemetry: Omit<RouterTelemetry, 'process'>;
   /** The node's address as functions reach it. */
   url: string;
   region: string;
@@ -69,6 +73,9 @@ export interface SupervisorOptions {
   defaultKey: AnonKey;
   /** The default tenant's tokens are signed with another secret from now on: resolves with its anon key. */
   onDefaultSecret(secret: string): Promise<string>;
+  log: Logger;
+  /** Where spans and lines of functions go. */
+  exports: Exports;
   onError(error: unknown): void;
 }
 
@@ -95,7 +102,7 @@ const HARD_FACTOR = 2;
 const MATTERS_OF_COURSE = new Set<EndReason>(['idle', 'superseded', 'evicted', 'shutdown']);
 
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { store, routers, onError } = options;
+  const { store, routers, log, onError } = options;
   const metrics = createNodeMetrics(options.metrics, {
     poolSize: options.poolSize,
     processes: options.maxProcesses,
@@ -188,6 +195,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     onError,
   });
 
+  const functionTelemetry = createFunctionTelemetry({
+    ...options.exports,
+    key: options.telemetry.key,
+    now: Date.now,
+  });
+
   const claims = createClaims({
     pool,
     code: options.code,
@@ -201,13 +214,19 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         token: tokens.tokenOf(fn.tenant),
       }),
     secrets: (fn) => secrets.of(fn, tenants.get(fn.tenant)?.secrets_revision ?? 1),
-    events: (fn) => ({
-      onLog: (id, lines: LogLine[]) => {
-        if (id !== null && !fn.disable_execution_logs) join.onLog(fn.id, id, lines);
-        liveLogs.onLog(fn.id, id, lines);
-      },
-      onEnd: (id, cpuUs) => join.onEnd(fn.id, id, cpuUs),
-    }),
+    tracing: functionTelemetry.wanted,
+    events: (fn) => {
+      const telemetry = functionTelemetry.of(fn);
+      return {
+        onLog: (id, lines, origin) => {
+          if (id !== null && !fn.disable_execution_logs) join.onLog(fn.id, id, lines);
+          liveLogs.onLog(fn.id, id, lines);
+          telemetry.onLog(id, lines, origin);
+        },
+        onSpan: telemetry.onSpan,
+        onEnd: (id, cpuUs) => join.onEnd(fn.id, id, cpuUs),
+      };
+    },
     onTaken(process, redact) {
       if (redact === null) return;
       redaction.given(process.id, redact);
@@ -445,7 +464,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   const upkeep = startUpkeep(store, onError);
-  const resealing = startResealing(store.resealing, onError);
+  const resealing = startResealing(store.resealing, log, onError);
   const synced = Promise.all([upkeep, options.mayServe]).then(async () => {
     sync = await startSync({
       store,
@@ -459,12 +478,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   });
   synced.catch(() => {}); // reported where it is awaited
   const listening = routers.serve({
-    config: () => ({ ...options.routerConfig, databaseUp }),
+    config: (router) => ({
+      ...options.routerConfig,
+      databaseUp,
+      telemetry: { ...options.telemetry, process: metrics.routerUp(router) },
+    }),
     answer,
     onMessage,
     async onUp(router) {
       fleet.routerUp(router.id);
-      metrics.routerUp(router.id);
       for (const { id, state, sockets } of pool.processes()) {
         if (state === 'blank') router.send({ t: 'blank', process: id, sockets });
       }
@@ -494,8 +516,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     ping: store.ping,
     sessions: store.sessions,
     onChecked(up) {
-      if (up !== databaseUp)
-        onError(new Error(up ? 'the database answers again' : 'the database does not answer'));
+      if (up && !databaseUp) log.info('the database answers again');
+      else if (!up && databaseUp) log.error('the database does not answer');
       databaseUp = up;
       routers.broadcast({ t: 'database', up });
     },

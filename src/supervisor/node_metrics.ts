@@ -117,13 +117,14 @@ export function createNodeMetrics(
       if (before !== undefined)
         instruments.cpuUsage.with(functionAttributes(fn)).record(Math.max(0, cpuMs - before) / 1000);
     },
-    routerUp(router: number) {
+    /** Returns its name. */
+    routerUp(router: number): string {
       const taken = new Set(names.values());
       for (let n = 1; ; n++) {
         const name = `router-${n}`;
         if (taken.has(name)) continue;
         names.set(router, name);
-        return;
+        return name;
       }
     },
     routerGone(router: number, expected: boolean) {

@@ -210,4 +210,22 @@ export interface RouterConfig {
   maxResponseBytes: number | null;
   version: string;
   databaseUp: boolean;
+  telemetry: RouterTelemetry;
+}
+
+/** How a process logs. */
+export interface LogSettings {
+  level: 'debug' | 'info' | 'warn' | 'error';
+  format: 'json' | 'text';
+  colours: boolean;
+}
+
+export interface RouterTelemetry {
+  /** The router's name, which its successor takes over. */
+  process: string;
+  log: LogSettings;
+  /** Of the node: `service.instance.id`. */
+  instanceId: string;
+  /** Known to the node's processes alone: what functions tell of traces is checked with it. */
+  key: string;
 }

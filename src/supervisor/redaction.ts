@@ -1,5 +1,5 @@
 /** What processes and routers tell of executions, without the secrets that their process was given. */
-import type { LogLine, Thrown } from '../pool/messages.js';
+import type { FunctionSpan, LogLine, SpanItem, SpanPairs, Thrown } from '../pool/messages.js';
 import { cutWithNote, isTooLong } from '../store/cut.js';
 import type { Execution } from '../store/types.js';
 import type { ExecutionRow } from './protocol.js';
@@ -54,6 +54,25 @@ export function createRedaction(now: () => number): Redaction {
 
 export function redactLines(redact: Redact | null, lines: LogLine[]): LogLine[] {
   return redact === null ? lines : lines.map(([time, level, text]): LogLine => [time, level, redact(text)]);
+}
+
+/** Names and values alike: any of them may be made of a secret. */
+export function redactSpan(redact: Redact | null, span: FunctionSpan): FunctionSpan {
+  if (redact === null) return span;
+  const text = (value: SpanItem) => (typeof value === 'string' ? redact(value) : value);
+  const pairs = (given: SpanPairs) =>
+    given.map(([name, value]): SpanPairs[number] => [
+      redact(name),
+      typeof value === 'object' ? value.map(text) : text(value),
+    ]);
+  return {
+    ...span,
+    name: redact(span.name),
+    status: [span.status[0], redact(span.status[1])],
+    attributes: pairs(span.attributes),
+    events: span.events.map(([name, time, attributes]) => [redact(name), time, pairs(attributes)]),
+    scope: [redact(span.scope[0]), redact(span.scope[1])],
+  };
 }
 
 export function redactThrown(redact: Redact | null, thrown: Thrown): Thrown {

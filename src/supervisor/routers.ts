@@ -16,7 +16,7 @@ export interface RoutersOptions {
 
 /** What routers are told, and who hears what they say. */
 export interface RouterHandlers {
-  config(): RouterConfig;
+  config(router: number): RouterConfig;
   answer(router: number, method: keyof SupervisorMethods, params: unknown): unknown;
   onMessage(router: number, message: Exclude<ToSupervisor, { t: 'request' | 'reply' | 'hello' }>): void;
   /** It can be told things, and does not listen yet. */
@@ -135,7 +135,7 @@ export function startRouters(options: RoutersOptions): Routers {
   function configure(id: number, router: RunningRouter) {
     const { worker, rpc } = router;
     if (handlers === null || !router.ready || router.up) return;
-    post(worker, { t: 'config', config: handlers.config() });
+    post(worker, { t: 'config', config: handlers.config(id) });
     router.up = true;
     handlers
       .onUp({

@@ -1,5 +1,6 @@
 /** The telemetry of the primary: the node's metrics page, and OpenTelemetry's SDK where OTEL_* variables ask for it. */
 import type { ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import { isDisabled } from './asked.js';
 import type { ClusterMetrics } from './cluster_metrics.js';
 import { freshMetrics } from './fresh_metrics.js';
 import { listenForScrapes } from './metrics_listener.js';
@@ -44,8 +45,7 @@ export interface Collector {
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const { env, host, port, onError } = options;
-  if (env.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true')
-    return { metricsUrl: null, loaded: Promise.resolve(), stop: async () => {} };
+  if (isDisabled(env)) return { metricsUrl: null, loaded: Promise.resolve(), stop: async () => {} };
 
   let collector: Promise<Collector> | null = null;
   const load = () => {

@@ -7,7 +7,9 @@ import { nodeResource } from './resource.js';
 
 export function startPlain(options: TelemetryOptions, producer: MetricProducer): Collector {
   // What the SDK would detect with the same settings (sdk.ts).
-  const resource = nodeResource(options).merge(detectResources({ detectors: [envDetector, hostDetector] }));
+  const resource = nodeResource(options.env, options).merge(
+    detectResources({ detectors: [envDetector, hostDetector] }),
+  );
   return {
     async collect() {
       const { resourceMetrics, errors } = await producer.collect();

@@ -9,7 +9,7 @@ import {
 } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { core, NodeSDK, resources, type metrics as sdk } from '@opentelemetry/sdk-node';
-import { askedExporters, pushReaders } from './exporters.js';
+import { pushReaders } from './exporters.js';
 import { withinMs } from './fresh_metrics.js';
 import type { Collector, TelemetryOptions } from './main.js';
 import { prometheusPage } from './prometheus_page.js';
@@ -21,7 +21,7 @@ const SHUTDOWN_MS = 5000;
 export async function startSdk(options: TelemetryOptions, producer: sdk.MetricProducer): Promise<Collector> {
   const { onError } = options;
   const prometheus = new PrometheusExporter({ preventServerStart: true, metricProducers: [producer] });
-  const pushing = await pushReaders(producer, onError);
+  const pushing = await pushReaders(options.env, producer, onError);
 
   const restoreErrors = reportErrors(onError);
   const node = new NodeSDK(
@@ -50,12 +50,13 @@ function configuration(options: TelemetryOptions, metricReaders: sdk.IMetricRead
   // The SDK's own choice adds the command line, which need not be on a page that anybody on the network may read.
   const chosen = core.getStringFromEnv('OTEL_NODE_RESOURCE_DETECTORS') !== undefined;
   return {
-    resource: nodeResource(options),
+    resource: nodeResource(options.env, options),
     metricReaders,
     ...(chosen ? {} : { resourceDetectors: [resources.envDetector, resources.hostDetector] }),
-    // An empty list keeps the SDK from its default, which is OTLP to localhost.
-    ...(askedExporters('TRACES').length === 0 ? { spanProcessors: [] } : {}),
-    ...(askedExporters('LOGS').length === 0 ? { logRecordProcessors: [] } : {}),
+    // Empty lists keep the SDK from its default, which is OTLP to localhost. Spans and logs have exporters of their own in
+    // every process (spans.ts, logs.ts).
+    spanProcessors: [],
+    logRecordProcessors: [],
   };
 }
 

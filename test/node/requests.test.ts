@@ -21,7 +21,7 @@ afterAll(async () => {
 
 afterEach(async () => {
   for (let n = 0; n < 2; n++) expect((await node.call('shows_request')).status).toBe(200);
-  expect(node.output()).not.toMatch(/hearth: |Error/);
+  expect(node.output()).not.toMatch(/"level":"(?:warn|error)"|hearth: |Error/);
 });
 
 async function send(request: string | Buffer): Promise<RawAnswer> {

@@ -1,6 +1,7 @@
 /** The control channel: lines of JSON over a Unix socket that the supervisor opened for this process alone. */
 import type { FromRunner, Thrown, ToRunner } from '../messages.ts';
 import { decode, encode, indexOf, parse, slice, stringify, subarray } from './intrinsics.ts';
+import { originToJson, spanToJson } from './span_json.ts';
 
 export interface Control {
   send(message: FromRunner): void;
@@ -38,7 +39,7 @@ export async function openControl(path: string): Promise<Control> {
 
   return {
     send(message) {
-      if (backlog.length > MAX_BACKLOG && message.t === 'log') return;
+      if (backlog.length > MAX_BACKLOG && (message.t === 'log' || message.t === 'span')) return;
       backlog += `${toJson(message)}\n`;
       // The first write happens at once, so that a line reaches the supervisor even if the function never yields.
       if (!writing) void drain();
@@ -81,8 +82,13 @@ function toJson(message: FromRunner): string {
       return `{"t":"pong","n":${message.n}}`;
     case 'log': {
       const { id, line } = message;
-      return `{"t":"log","id":${stringify(id)},"line":[${line[0]},"${line[1]}",${stringify(line[2])}]}`;
+      const origin = message.in;
+      const where =
+        origin === undefined ? '' : `,"in":{"of":${originToJson(origin.of)},"span":"${origin.span}"}`;
+      return `{"t":"log","id":${stringify(id)},"line":[${line[0]},"${line[1]}",${stringify(line[2])}]${where}}`;
     }
+    case 'span':
+      return `{"t":"span","id":${stringify(message.id)},"of":${originToJson(message.of)},"span":${spanToJson(message.span)}}`;
     case 'end':
       return `{"t":"end","id":${stringify(message.id)},"cpuUs":${message.cpuUs}}`;
     case 'hold':

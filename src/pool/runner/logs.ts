@@ -1,7 +1,7 @@
 /** `console.*` of the function: each line goes to the execution that wrote it. */
-import type { LogLevel } from '../messages.ts';
+import type { LogLevel, LogLine, LogOrigin } from '../messages.ts';
 import type { Control } from './control.ts';
-import type { Executions } from './execution.ts';
+import type { Execution, Executions } from './execution.ts';
 import { slice } from './intrinsics.ts';
 
 /** Bytes of log that one execution may write (the contract's cut). */
@@ -14,10 +14,13 @@ const LOOSE_WINDOW_MS = 5_000;
 
 export interface Logs {
   write(level: LogLevel, text: string): void;
+  /** Where a line of the execution was written, while this node exports lines; null: nobody asks. */
+  originOf: ((execution: Execution) => LogOrigin | undefined) | null;
 }
 
 export function captureConsole(control: Control, executions: Executions): Logs {
   const now = Date.now;
+  const logs: Logs = { write, originOf: null };
 
   let looseSince = 0;
   let looseBytes = 0;
@@ -32,7 +35,9 @@ export function captureConsole(control: Control, executions: Executions): Logs {
     let kept = text;
     if (execution.logBytes > MAX_LOG_BYTES) kept = `${slice(text, 0, MAX_LOG_BYTES)} … [logs cut at 64 KiB]`;
     else if (execution.logLines === MAX_LOG_LINES) kept = `${text} … [logs cut at ${MAX_LOG_LINES} lines]`;
-    control.send({ t: 'log', id: execution.id, line: [now(), level, kept] });
+    const origin = logs.originOf?.(execution);
+    const line: LogLine = [now(), level, kept];
+    control.send({ t: 'log', id: execution.id, line, ...(origin === undefined ? {} : { in: origin }) });
   }
 
   function writeLoose(level: LogLevel, text: string) {
@@ -73,7 +78,7 @@ export function captureConsole(control: Control, executions: Executions): Logs {
       }
     };
   }
-  return { write };
+  return logs;
 }
 
 /** What Deno 2.9 keeps behind `Deno[Deno.internal]`; its version is pinned. */

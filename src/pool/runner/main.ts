@@ -19,6 +19,7 @@ import { captureConsole } from './logs.ts';
 import { ownCache } from './own_cache.ts';
 import { hideMachine, offerPlatform } from './platform.ts';
 import { rehearse } from './rehearsal.ts';
+import { startTracing } from './tracing.ts';
 import { createTrim } from './trim.ts';
 
 const [listenPath = '', framesPath = '', progressPath = '', controlPath = '', denoDir = '', scratch = ''] = (
@@ -98,6 +99,7 @@ async function specialise(claim: Claim) {
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
   for (const [name, value] of entries(claim.env)) setEnv(name, value);
   if (claim.permissions.read || claim.permissions.write) setEnv('TMPDIR', scratch);
+  if (claim.tracing.spans || claim.tracing.logs) startTracing(claim.tracing, { control, executions, logs });
   const code = fileFolder(claim.entry);
   narrow(claim.permissions);
   const ready = now();

@@ -44,7 +44,7 @@ export interface ApiOptions {
   maxCodeBytes: number;
   /** Hearth's own, for the OpenAPI document. */
   version: string;
-  /** Told of what is answered with 500 INTERNAL. */
+  /** Told of what is answered with 500 or above. */
   onError?: (error: unknown, requestId: string) => void;
 }
 

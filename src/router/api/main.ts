@@ -58,7 +58,7 @@ export function createApi(options: ApiOptions): Api {
     const error = isDatabaseAway(thrown) ? databaseAway() : toHearthError(thrown);
     const { requestId } = c.env.call;
     noteError(c.env.outgoing, error.code);
-    if (error.code === 'INTERNAL') options.onError?.(thrown, requestId);
+    if (error.status >= 500) options.onError?.(error.code === 'INTERNAL' ? thrown : error, requestId);
     const headers: Record<string, string> = { 'content-type': 'application/json', 'x-request-id': requestId };
     if (error.retryAfter !== undefined) headers['retry-after'] = String(error.retryAfter);
     if (error.code === 'UNAUTHENTICATED') headers['www-authenticate'] = 'Bearer realm="hearth"';

@@ -1,0 +1,32 @@
+/** What a call that is recorded notes for its spans, as it happens. */
+import type { ErrorCode } from '../errors.js';
+import type { Execution } from '../store/types.js';
+import type { CallDescription } from './call_description.js';
+import type { Noted } from './call_spans.js';
+import type { Slot } from './leases.js';
+
+export function noteSlot(noted: Noted, { cold, lease }: Slot): void {
+  noted.granted = performance.now();
+  noted.loading = cold ? lease : null;
+  noted.loaded = 0;
+}
+
+/** Its process has loaded the module for it. */
+export function noteLoaded(noted: Noted): void {
+  noted.loaded = performance.now();
+}
+
+/** It never ran. */
+export function noteRefused(noted: Noted, call: CallDescription, code: ErrorCode): void {
+  noted.ended = performance.now();
+  noted.call = call;
+  noted.code = code;
+}
+
+/** `mayTell`: its process has no secrets that could be in what it threw. */
+export function noteEnd(noted: Noted, call: CallDescription, execution: Execution, mayTell: boolean): void {
+  noted.ended = performance.now();
+  noted.call = call;
+  noted.execution = execution;
+  noted.mayTell = mayTell;
+}

@@ -1,0 +1,124 @@
+/**
+ * Traces of requests: whether one is recorded is decided as it comes, and its spans are made when it is over, from the times
+ * that were noted on the way. A request that is not recorded has no trace, and costs no more than asking whether it has.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Sampler } from '../telemetry/sampling.js';
+import { functionSpanId, newSpanId, type SpanSink } from '../telemetry/spans.js';
+import {
+  boundTracestate,
+  type ParentContext,
+  readTraceparent,
+  writeTraceparent,
+} from '../telemetry/trace_context.js';
+import { type Noted, spansOf } from './call_spans.js';
+import type { ReadHeaders } from './headers.js';
+
+export interface Tracing {
+  /**
+   * Null: it is not recorded. Otherwise its spans are sent when `client`, the answer or the upgraded connection, closes.
+   *
+   * @param id the execution's, which a new trace is named after.
+   */
+  begin(
+    incoming: IncomingMessage,
+    headers: ReadHeaders,
+    id: string,
+    client: ServerResponse | Duplex,
+  ): Trace | null;
+}
+
+/** One request that is recorded. */
+export interface Trace {
+  readonly traceId: string;
+  /** Filled in on the way: see `Noted`. */
+  readonly noted: Noted;
+  /** The `traceparent` that the function gets: its parent is the span of the call. */
+  forFunction(executionId: string, functionId: string): string;
+}
+
+export interface TracingOptions {
+  sink: SpanSink;
+  sampler: Sampler;
+  /** For the ids of the spans that functions may name as their parents. */
+  key: string;
+  scope: { name: string; version: string };
+}
+
+/** ms in which the supervisor tells how long the start of a process took. */
+const STAGES_MS = 100;
+
+export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tracing {
+  return {
+    begin(incoming, headers, id, client) {
+      const parent = parentOf(headers);
+      const traceId = parent?.traceId ?? id.replaceAll('-', '');
+      // Where the exporter is behind, traces that nobody else records yet are not begun.
+      const recorded = sampler(traceId, parent) && (parent?.sampled === true || sink.hasRoom());
+      if (!recorded) {
+        // What goes on must not say that this part is recorded.
+        if (parent?.sampled === true)
+          headers.traceparent = writeTraceparent(parent.traceId, newSpanId(), false);
+        return null;
+      }
+      const noted: Noted = {
+        traceId,
+        parentSpanId: parent?.spanId ?? null,
+        tracestate: headers.tracestate ?? '',
+        serverSpanId: newSpanId(),
+        functionSpanId: '',
+        wall: Date.now(),
+        began: performance.now(),
+        authenticated: 0,
+        asked: 0,
+        granted: 0,
+        loading: null,
+        loaded: 0,
+        ended: 0,
+        route: '',
+        address: '',
+        tenant: null,
+        call: null,
+        execution: null,
+        mayTell: false,
+        code: null,
+      };
+      const { method = 'GET', url = '/', httpVersion } = incoming;
+      const request = { method, url, httpVersion, headers };
+      client.once('close', () => {
+        const closed = performance.now();
+        const finish = () => {
+          const status = 'statusCode' in client && client.headersSent ? client.statusCode : null;
+          for (const span of spansOf(noted, request, status, closed)) sink.add({ ...span, scope });
+        };
+        // Whoever else hears of the end notes it first, and how long a process took to load may be told a moment later.
+        const { loading } = noted;
+        if (loading !== null && loading.stages === null) setTimeout(finish, STAGES_MS);
+        else setImmediate(finish);
+      });
+      return {
+        traceId,
+        noted,
+        forFunction(executionId, functionId) {
+          noted.functionSpanId = functionSpanId(key, traceId, executionId, functionId);
+          return writeTraceparent(traceId, noted.functionSpanId, true);
+        },
+      };
+    },
+  };
+}
+
+/** Null begins a new trace, to which the `tracestate` of an invalid one does not belong (W3C, 3.3). */
+function parentOf(headers: ReadHeaders): ParentContext | null {
+  return headers.traceparent === undefined ? null : readTraceparent(headers.traceparent);
+}
+
+/** The `tracestate` that goes on with a request; undefined for none. */
+export function tracestateOf(headers: ReadHeaders): string | undefined {
+  const { tracestate, traceparent } = headers;
+  if (tracestate === undefined || traceparent === undefined) return undefined;
+  if (readTraceparent(traceparent) === null) return undefined;
+  const bounded = boundTracestate(tracestate);
+  return bounded === '' ? undefined : bounded;
+}

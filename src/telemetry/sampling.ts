@@ -1,0 +1,57 @@
+/** Which traces are recorded: the samplers of OTEL_TRACES_SAMPLER, as pure decisions at the beginning of a trace. */
+import { type Env, value } from './asked.js';
+import type { ParentContext } from './trace_context.js';
+
+/** Whether the trace is recorded here. `parent`: what the caller said of it. */
+export type Sampler = (traceId: string, parent: ParentContext | null) => boolean;
+
+/**
+ * OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG; `parentbased_always_on` when nothing is said, or nothing known, which
+ * `onError` is told. Source: OpenTelemetry, "Environment Variable Specification", General SDK configuration.
+ */
+export function samplerOf(env: Env, onError: (error: unknown) => void): Sampler {
+  const name = value(env, 'OTEL_TRACES_SAMPLER') ?? 'parentbased_always_on';
+  const based = name.startsWith('parentbased_');
+  const root = rootSampler(based ? name.slice('parentbased_'.length) : name, env, onError);
+  if (root === null) {
+    onError(new Error(`OTEL_TRACES_SAMPLER is ${name}, which is unknown; parentbased_always_on is used.`));
+    return parentBased(() => true);
+  }
+  return based ? parentBased(root) : root;
+}
+
+function parentBased(root: Sampler): Sampler {
+  return (traceId, parent) => (parent === null ? root(traceId, null) : parent.sampled);
+}
+
+function rootSampler(name: string, env: Env, onError: (error: unknown) => void): Sampler | null {
+  switch (name) {
+    case 'always_on':
+      return () => true;
+    case 'always_off':
+      return () => false;
+    case 'traceidratio': {
+      const ratio = readRatio(value(env, 'OTEL_TRACES_SAMPLER_ARG'), onError);
+      return (traceId) => randomnessOf(traceId) >= 1 - ratio;
+    }
+    default:
+      return null;
+  }
+}
+
+/** From 0 to 1; 1 when nothing, or nonsense, is given. */
+function readRatio(text: string | undefined, onError: (error: unknown) => void): number {
+  if (text === undefined) return 1;
+  const ratio = Number(text);
+  if (ratio >= 0 && ratio <= 1) return ratio;
+  onError(new Error(`OTEL_TRACES_SAMPLER_ARG is ${text}, which is not from 0 to 1; 1 is used.`));
+  return 1;
+}
+
+/**
+ * From 0 to less than 1, of the last 56 bits, which are random in every trace id: the same trace gets the same verdict
+ * wherever this rule is followed. Source: OpenTelemetry, "TraceState: Probability Sampling", and W3C Trace Context 2.
+ */
+function randomnessOf(traceId: string): number {
+  return Number.parseInt(traceId.slice(18, 31), 16) / 2 ** 52;
+}
