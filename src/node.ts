@@ -31,6 +31,7 @@ import {
 import { type Supervisor, startSupervisor } from './supervisor/main.js';
 import type { LogSettings } from './supervisor/protocol.js';
 import { reservePort, startRouters } from './supervisor/routers.js';
+import { otlpEndpoints } from './telemetry/asked.js';
 import { createClusterMetrics } from './telemetry/cluster_metrics.js';
 import { startExports } from './telemetry/exports.js';
 import { openLog, reportTo } from './telemetry/logger.js';
@@ -114,6 +115,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       runnerPath,
       runDir: runDir.path,
       metricsUrl: telemetry.metricsUrl,
+      otlp: otlpEndpoints(env),
     });
     sandboxing.catch(() => {}); // reported where it is awaited
     const reloading = import('./router/api/reload.js'); // slow to load, and not needed before the database
@@ -305,14 +307,22 @@ async function checkSecretKey({ resealing }: Store): Promise<void> {
   );
 }
 
+interface SandboxPaths {
+  denoPath: string;
+  runnerPath: string;
+  runDir: string;
+}
+
 async function sandboxFor(
   config: Config,
-  paths: { denoPath: string; runnerPath: string; runDir: string; metricsUrl: string | null },
+  { otlp, ...paths }: SandboxPaths & { metricsUrl: string | null; otlp: Endpoint[] },
 ): Promise<Sandbox> {
   const endpoints: Endpoint[] = config.databaseUrl === null ? [] : endpointsOf({ url: config.databaseUrl });
   if (paths.metricsUrl !== null) {
     endpoints.push({ host: config.host, port: Number(new URL(paths.metricsUrl).port) });
   }
+  // Nobody but the node says there whose traces and logs they are.
+  endpoints.push(...otlp);
   const platform = platformHost(config.host, process.platform);
   const facts = await gatherEgressFacts({ deny: config.egressDeny, platform, endpoints });
   return await chooseSandbox({

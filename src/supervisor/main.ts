@@ -246,6 +246,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
           quotas.sampled(claimed.process.id, fn.tenant, cpuMs);
       });
       metrics.claimed(fn, claimed, tookMs);
+      log.debug('a process was claimed', {
+        tenant: fn.tenant,
+        function: fn.name,
+        took_ms: Math.round(tookMs),
+      });
     },
     onError,
   });
@@ -254,6 +259,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   function tellFollowers(process: DenoProcess, reason: EndReason) {
     const fn = fleet.instanceOf(process.id)?.fn;
     if (fn === undefined || MATTERS_OF_COURSE.has(reason)) return;
+    log.info(`a process ended: ${reason}`, { tenant: fn.tenant, function: fn.name, reason });
     liveLogs.onLog(fn.id, null, [[Date.now(), 'error', `A process of this function ended: ${reason}.`]]);
   }
 

@@ -118,12 +118,13 @@ export function startRouters(options: RoutersOptions): Routers {
         }
       });
       worker.on('error', options.onError);
-      worker.on('exit', () => {
+      worker.on('exit', (code, signal) => {
         routers.delete(id);
         rpc.close();
         handlers?.onGone(id);
         reject(new StartError('a router process ended while it started'));
         if (stopping) return;
+        options.onError(`router process ${id} ended (${signal ?? `exit ${code}`}); another takes its place`);
         const pause = Date.now() - router.forkedAt < RESTART_PAUSE_MS ? RESTART_PAUSE_MS : 0;
         setTimeout(() => {
           if (!stopping) fork().catch(options.onError);

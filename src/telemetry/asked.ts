@@ -33,6 +33,31 @@ export function otlpProtocol(env: Env, signal: Signal, onError: (error: unknown)
   return 'http/protobuf';
 }
 
+const SIGNALS: readonly Signal[] = ['METRICS', 'TRACES', 'LOGS'];
+
+/** Where OTLP is sent to, as far as it is said to be, or the default: no function may send there in the node's place. */
+export function otlpEndpoints(env: Env): { host: string; port: number }[] {
+  const endpoints: { host: string; port: number }[] = [];
+  for (const signal of SIGNALS) {
+    if (!askedExporters(env, signal).includes('otlp')) continue;
+    const given =
+      value(env, `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) ?? value(env, 'OTEL_EXPORTER_OTLP_ENDPOINT');
+    const grpc = otlpProtocol(env, signal, () => {}) === 'grpc';
+    const url = readUrl(given ?? (grpc ? 'http://localhost:4317' : 'http://localhost:4318'));
+    if (url === null) continue;
+    const port = Number(url.port) || (url.protocol === 'https:' ? 443 : grpc ? 4317 : 80);
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    if (!endpoints.some((each) => each.host === host && each.port === port)) endpoints.push({ host, port });
+  }
+  return endpoints;
+}
+
+/** gRPC's may come without a scheme. */
+function readUrl(text: string): URL | null {
+  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  return URL.canParse(full) ? new URL(full) : null;
+}
+
 export function unknownExporter(signal: Signal, name: string, known: readonly string[]): Error {
   return new Error(`OTEL_${signal}_EXPORTER names ${name}, which is none of ${known.join(', ')}.`);
 }

@@ -14,7 +14,7 @@ import type { FunctionLine, LogSink } from './logs.js';
 import { processResource } from './resource.js';
 import type { ExportOptions } from './spans.js';
 
-const STOP_MS = 5000;
+const STOP_MS = 3000;
 
 const SEVERITY = {
   debug: SeverityNumber.DEBUG,

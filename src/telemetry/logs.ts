@@ -20,7 +20,7 @@ export interface FunctionLine {
 export interface LogSink {
   emit(record: LogRecord): void;
   emitLine(line: FunctionLine): void;
-  /** Sends what there is, for at most 5 s. */
+  /** Sends what there is, for at most 3 s. */
   stop(): Promise<void>;
 }
 

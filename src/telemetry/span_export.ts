@@ -10,7 +10,7 @@ import type { ExportOptions, FinishedSpan, SpanSink } from './spans.js';
 
 /** Spans that may wait, where OTEL_BSP_MAX_QUEUE_SIZE says nothing (OpenTelemetry's default). */
 const MAX_QUEUE = 2048;
-const STOP_MS = 5000;
+const STOP_MS = 3000;
 /** Scopes of functions that are told apart; what is beyond shares one. */
 const MAX_SCOPES = 256;
 

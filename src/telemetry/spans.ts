@@ -40,7 +40,7 @@ export interface SpanSink {
   /** Whether there is room: a trace that nobody else records yet is best not begun when there is none. */
   hasRoom(): boolean;
   add(span: FinishedSpan): void;
-  /** Sends what there is, for at most 5 s. */
+  /** Sends what there is, for at most 3 s. */
   stop(): Promise<void>;
 }
 

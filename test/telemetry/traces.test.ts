@@ -316,6 +316,19 @@ describe('a function', () => {
     expect((await node.call(target)).status).toBe(200);
   });
 
+  it('does not reach the collector itself', async () => {
+    await node.deploy(
+      'reaches',
+      `export default async (request) => {
+        const url = new URL(request.url).searchParams.get('url');
+        return await fetch(url, { method: 'POST' }).then(() => 'reached', (error) => error + " " + error.cause);
+      };`,
+    );
+    for (const url of [receiver.url, receiver.url.replace('127.0.0.1', 'localhost')])
+      expect(await (await node.call(`reaches?url=${url}/v1/traces`)).text()).toMatch(/net access/);
+    expect(await (await node.call(`reaches?url=${service.url}`)).text()).toBe('reached');
+  });
+
   it('has its lines exported with the trace and the span that they were written in', async () => {
     const parent = newParent();
     const answer = await node.call('makes_spans', { headers: parent.headers });

@@ -1,6 +1,6 @@
 /** `fetch` with a span of its own, and with the headers that let the service at the other end join the trace. */
 import { SPAN_KEY } from './api_global.ts';
-import { headersGet, headersSet, OwnHeaders, OwnRequest } from './intrinsics.ts';
+import { headersGet, headersSet, OwnHeaders, OwnRequest, slice } from './intrinsics.ts';
 import type { Tracer } from './tracing.ts';
 
 const SCOPE: [string, string] = ['hearth.fetch', ''];
@@ -9,12 +9,12 @@ const ERROR = 2;
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']);
 
 export function traceFetch(tracer: Tracer): void {
-  const own = globalThis.fetch;
+  const bare = globalThis.fetch;
 
   const fetch = (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const context = tracer.active();
     const target = tracer.headers(context) === null ? null : httpUrl(input);
-    if (target === null) return own(input, init);
+    if (target === null) return bare(input, init);
     const method = (init?.method ?? (input instanceof OwnRequest ? input.method : 'GET')).toUpperCase();
     const known = METHODS.has(method) ? method : '_OTHER';
     const span = tracer.start(
@@ -26,13 +26,18 @@ export function traceFetch(tracer: Tracer): void {
     let headers: Headers;
     try {
       headers = new OwnHeaders(init?.headers ?? (input instanceof OwnRequest ? input.headers : undefined));
-      if (headersGet(headers, 'traceparent') === null)
-        for (const [name, value] of tracer.headers(context.setValue(SPAN_KEY, span)) ?? [])
+      const given = headersGet(headers, 'traceparent');
+      const [own, ...rest] = tracer.headers(context.setValue(SPAN_KEY, span)) ?? [];
+      // One of this trace was passed on from the call; one of another is the function's own.
+      if (own !== undefined && (given === null || slice(given, 3, 35) === slice(own[1], 3, 35))) {
+        headersSet(headers, own[0], own[1]);
+        for (const [name, value] of rest)
           if (headersGet(headers, name) === null) headersSet(headers, name, value);
+      }
     } catch {
-      return own(input, init); // which says what is wrong with them
+      return bare(input, init); // which says what is wrong with them
     }
-    return own(input, { ...init, headers }).then(
+    return bare(input, { ...init, headers }).then(
       (response) => {
         const { status } = response;
         if ('setAttribute' in span) {
