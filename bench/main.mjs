@@ -19,6 +19,7 @@ import { measureStart } from './start_times.mjs';
 import { folder, isStopping, stopAll, stopOnSignals } from './started.mjs';
 import { lines } from './statistics.mjs';
 import { printTargets } from './targets.mjs';
+import { measureTelemetry } from './telemetry.mjs';
 import { measureTenants } from './tenants.mjs';
 import { measureLatency, measureRatios } from './throughput.mjs';
 import { printVersions } from './versions.mjs';
@@ -58,6 +59,7 @@ const PARTS = {
   density: () => measureDensity(options),
   sandbox: () => measurePrice(options),
   tenants: () => measureTenants(options),
+  telemetry: () => measureTelemetry(options),
 };
 const only = values.only === undefined ? Object.keys(PARTS) : values.only.split(',');
 if (only.some((part) => !Object.hasOwn(PARTS, part))) {

@@ -11,6 +11,7 @@ const TARGETS = [
   ['throughput, Hearth over one deno run per call', 'ratio_d', '>=', 200],
   ['throughput, with the sandbox over without', 'ratio_g', '>=', 0.97],
   ['throughput, authenticated over unauthenticated', 'authenticated', '>=', 0.95],
+  ['throughput, with telemetry (1 % of traces) over without', 'telemetry', '>=', 0.95],
   ["a tenant's p99 while another floods, over its quiet one", 'floodP99', '<=', 1.5],
   ["a tenant's calls that succeed while another floods, %", 'floodSuccess', '>=', 100],
   ['latency added to the bare proxy, p50, ms', 'addedMs', '<=', 0.1],

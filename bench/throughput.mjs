@@ -17,6 +17,9 @@ const NAMES = {
   g: 'Hearth, one router, no sandbox but Deno’s permissions',
   h: 'Hearth, one router, an anon key on each call',
   i: 'Hearth, one router, a function for everyone, no credential',
+  j: 'Hearth, one router, no telemetry',
+  k: 'Hearth, one router, metrics, logs and one trace in a hundred to a collector',
+  l: 'Hearth, one router, metrics, logs and every trace to a collector',
 };
 
 /** The throughput of each peer, and that of `own` over each of the others, round by round. */
