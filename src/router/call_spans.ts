@@ -5,7 +5,7 @@
 import type { ErrorCode } from '../errors.js';
 import type { Execution } from '../store/types.js';
 import { faasTrigger, httpMethod } from '../telemetry/instruments.js';
-import { type FinishedSpan, newSpanId, type SpanAttributes, type SpanEvent } from '../telemetry/spans.js';
+import type { FinishedSpan, SpanAttributes, SpanEvent } from '../telemetry/spans.js';
 import type { CallDescription } from './call_description.js';
 import type { ReadHeaders } from './headers.js';
 import type { ProcessLease } from './leases.js';
@@ -17,6 +17,8 @@ export interface Noted {
   readonly parentSpanId: string | null;
   readonly tracestate: string;
   readonly serverSpanId: string;
+  /** Makes an id. */
+  readonly newSpanId: () => string;
   /** Empty until the function is known. */
   functionSpanId: string;
   /** Unix ms, at `began`. */
@@ -193,7 +195,7 @@ function exceptionOf({ error_message, error_stack }: Execution, time: number): S
 function child(noted: Noted, name: string, start: number, end: number): Part {
   return {
     traceId: noted.traceId,
-    spanId: newSpanId(),
+    spanId: noted.newSpanId(),
     parentSpanId: noted.serverSpanId,
     parentIsRemote: false,
     tracestate: noted.tracestate,

@@ -267,7 +267,7 @@ export async function startRouter(
       ? null
       : createTracing({
           sink: spans,
-          sampler: samplerOf(env, warn),
+          sampler: samplerOf(env, warn, () => performance.now()),
           key: telemetry.key,
           scope: { name: 'hearth', version },
         });

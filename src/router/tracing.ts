@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Sampler } from '../telemetry/sampling.js';
-import { functionSpanId, newSpanId, type SpanSink } from '../telemetry/spans.js';
+import { createSpanIds, functionSpanId, type SpanSink } from '../telemetry/spans.js';
 import {
   boundTracestate,
   type ParentContext,
@@ -50,6 +50,7 @@ export interface TracingOptions {
 const STAGES_MS = 100;
 
 export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tracing {
+  const newSpanId = createSpanIds();
   return {
     begin(incoming, headers, id, client) {
       const parent = parentOf(headers);
@@ -67,6 +68,7 @@ export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tr
         parentSpanId: parent?.spanId ?? null,
         tracestate: headers.tracestate ?? '',
         serverSpanId: newSpanId(),
+        newSpanId,
         functionSpanId: '',
         wall: Date.now(),
         began: performance.now(),

@@ -5,11 +5,14 @@ const SPAN = 'b7ad6b7169203331';
 
 function sampler(name?: string, arg?: string) {
   const errors: string[] = [];
-  const decide = samplerOf({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: arg }, (error) =>
-    errors.push(String(error)),
+  const clock = { now: 0 };
+  const decide = samplerOf(
+    { OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: arg },
+    (error) => errors.push(String(error)),
+    () => clock.now,
   );
   const child = (sampled: boolean, traceId = id(0)) => decide(traceId, { traceId, spanId: SPAN, sampled });
-  return { root: (traceId = id(0)) => decide(traceId, null), child, errors };
+  return { root: (traceId = id(0)) => decide(traceId, null), child, errors, clock };
 }
 
 /** A trace id whose random part is that share of all there are. */
@@ -23,6 +26,19 @@ describe('the sampler', () => {
   it('records everything that no caller decided on, unless told otherwise', () => {
     const { root, child, errors } = sampler();
     expect([root(), child(true), child(false), errors]).toEqual([true, true, false, []]);
+  });
+
+  it('records no more than 100 new traces a second then, and as many as callers do', () => {
+    const { root, child, clock } = sampler();
+    const recorded = () => Array.from({ length: 500 }, () => root()).filter(Boolean).length;
+    expect(recorded()).toBe(100);
+    expect(Array.from({ length: 500 }, () => child(true)).every(Boolean)).toBe(true);
+    clock.now += 250;
+    expect(recorded()).toBe(25);
+    clock.now += 60_000;
+    expect(recorded()).toBe(100);
+    const asked = sampler('parentbased_always_on');
+    expect(Array.from({ length: 500 }, () => asked.root()).every(Boolean)).toBe(true);
   });
 
   it.each([
@@ -59,7 +75,7 @@ describe('the sampler', () => {
     const unknown = sampler('jaeger_remote');
     expect([unknown.root(), unknown.errors]).toEqual([
       true,
-      ['Error: OTEL_TRACES_SAMPLER is jaeger_remote, which is unknown; parentbased_always_on is used.'],
+      ['Error: OTEL_TRACES_SAMPLER is jaeger_remote, which is unknown; it counts as unset.'],
     ]);
     const odd = sampler('traceidratio', '2');
     expect([odd.root(), odd.errors.length]).toEqual([true, 1]);

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type OtlpReceiver, startOtlpReceiver } from '../../test/support/otlp.js';
 import { otlpEndpoints } from './asked.js';
-import { type FinishedSpan, newSpanId, type SpanSink, startSpans } from './spans.js';
+import { createSpanIds, type FinishedSpan, type SpanSink, startSpans } from './spans.js';
 
+const newSpanId = createSpanIds();
 let receiver: OtlpReceiver;
 let sink: SpanSink | null = null;
 let errors: string[] = [];
@@ -143,6 +144,14 @@ describe('spans', () => {
     expect(errors).toEqual([
       'Error: OTEL_TRACES_EXPORTER names zipkin, which is none of otlp, console, none.',
     ]);
+  });
+});
+
+describe('ids of spans', () => {
+  it('are 16 hexadecimal digits, each another, also beyond one block of random bytes', () => {
+    const ids = Array.from({ length: 2000 }, newSpanId);
+    expect(new Set(ids).size).toBe(2000);
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{16}$/);
   });
 });
 
