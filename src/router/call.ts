@@ -527,7 +527,14 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     const { series } = this.request;
     const duration = performance.now() - this.began;
     const done = this.kind === 'd';
-    series.finished(status, this.cold, duration / 1000, this.bytes, done ? (this.cpuMs ?? 0) : 0);
+    series.finished(
+      status,
+      this.cold,
+      duration / 1000,
+      this.bytes,
+      done ? (this.cpuMs ?? 0) : 0,
+      this.request.trace,
+    );
     const execution = executionOf(this.request, {
       version: this.version,
       status,

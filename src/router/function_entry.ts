@@ -5,6 +5,7 @@ import type { UsageTally } from '../store/usage_ledger.js';
 import { faasTrigger, type Instruments } from '../telemetry/instruments.js';
 import type { HistogramSeries } from '../telemetry/recorder.js';
 import { parseRateLimit, type RateLimit } from './budgets_callers.js';
+import { exemplarOf, type Trace } from './tracing.js';
 
 /** The metric series of one function and trigger. */
 export interface CallSeries {
@@ -13,8 +14,16 @@ export interface CallSeries {
    *
    * @param egressBytes of the answer's body.
    * @param cpuMs 0 where its execution is joined by the supervisor, which then counts it.
+   * @param trace where it is recorded.
    */
-  finished(status: ExecutionStatus, cold: boolean, seconds: number, egressBytes: number, cpuMs: number): void;
+  finished(
+    status: ExecutionStatus,
+    cold: boolean,
+    seconds: number,
+    egressBytes: number,
+    cpuMs: number,
+    trace: Trace | null,
+  ): void;
   /** The call got no slot. */
   refused(code: ErrorCode): void;
 }
@@ -74,10 +83,10 @@ function createSeries(
   /** Made when a call first ends that way: most functions never time out, and a histogram is many lines on the page. */
   const duration: Partial<Record<ExecutionStatus, HistogramSeries>> = {};
   return {
-    finished(status, cold, seconds, egressBytes, cpuMs) {
+    finished(status, cold, seconds, egressBytes, cpuMs, trace) {
       usage.count(egressBytes, cpuMs, cold);
       duration[status] ??= instruments.invokeDuration.with({ ...invocation, 'hearth.outcome': status });
-      duration[status].record(seconds);
+      duration[status].record(seconds, trace === null ? undefined : exemplarOf(trace, seconds));
       if (status === 'success') invocations.add(1);
       else if (status === 'error') errors.add(1);
       else if (status === 'timeout') timeouts.add(1);

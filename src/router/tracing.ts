@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Exemplar } from '../telemetry/delta.js';
 import type { Sampler } from '../telemetry/sampling.js';
 import { createSpanIds, functionSpanId, type SpanSink } from '../telemetry/spans.js';
 import {
@@ -109,6 +110,11 @@ export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tr
       };
     },
   };
+}
+
+/** A call's own measure, with the trace that shows what it was made of. */
+export function exemplarOf({ noted }: Trace, seconds: number): Exemplar {
+  return { value: seconds, time: Date.now(), traceId: noted.traceId, spanId: noted.functionSpanId };
 }
 
 /** Null begins a new trace, to which the `tracestate` of an invalid one does not belong (W3C, 3.3). */

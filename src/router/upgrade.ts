@@ -240,7 +240,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     // The connection was the upgrade's own; the slot's HTTP connection was not used.
     if (slot !== null) context.leases.free(slot, true);
     const duration = performance.now() - start;
-    request.series.finished(status, cold, duration / 1000, bytesWritten(socket) - writtenBefore, 0);
+    request.series.finished(status, cold, duration / 1000, bytesWritten(socket) - writtenBefore, 0, trace);
     const execution = executionOf(request, {
       version,
       status,

@@ -146,19 +146,20 @@ function addBuckets(
   start: HrTime,
 ): void {
   const length = state.definition.bounds.length + 1;
-  for (const { attributes, count, sum, buckets } of points) {
+  for (const { attributes, count, sum, buckets, exemplars } of points) {
     if (buckets.length !== length) {
       throw new Error(`${state.definition.name} has ${length} buckets, but ${buckets.length} were reported.`);
     }
     const make = () => ({
       attributes,
       start,
-      value: { count: 0, sum: 0, counts: new Array<number>(length).fill(0) },
+      value: { count: 0, sum: 0, counts: new Array<number>(length).fill(0), exemplars: null },
     });
     const { value } = growingSeries(state.series, attributes, limit, make);
     value.count += count;
     value.sum += sum;
     value.counts = value.counts.map((n, i) => n + (buckets[i] ?? 0));
+    if (exemplars !== undefined) value.exemplars = new Map([...(value.exemplars ?? []), ...exemplars]);
   }
 }
 

@@ -3,7 +3,8 @@ import { type HrTime, ValueType } from '@opentelemetry/api';
 import { emptyResource } from '@opentelemetry/resources';
 import * as sdk from '@opentelemetry/sdk-metrics';
 import { attributesKey, OVERFLOW } from './attributes.js';
-import { type CurrentValue, isFull, OVERFLOW_KEY, type State } from './cluster_state.js';
+import { type Buckets, type CurrentValue, isFull, OVERFLOW_KEY, type State } from './cluster_state.js';
+import type { Exemplar } from './delta.js';
 
 /** Of all that was reported: `created` is when the first process began to, and `end` is now. */
 export function collectionResult(
@@ -51,7 +52,7 @@ function snapshot(state: State, created: HrTime, end: HrTime, limit: number): sd
           attributes,
           startTime: start,
           endTime: end,
-          value: { buckets: { boundaries, counts: [...value.counts] }, count: value.count, sum: value.sum },
+          value: histogramValue(boundaries, value),
         })),
       };
     }
@@ -65,6 +66,19 @@ function snapshot(state: State, created: HrTime, end: HrTime, limit: number): sd
         : { ...base, dataPointType: sdk.DataPointType.SUM, isMonotonic: false, dataPoints };
     }
   }
+}
+
+/** A histogram with its exemplars, which OpenTelemetry's own type has no place for. */
+export interface HistogramValue extends sdk.Histogram {
+  exemplars: ReadonlyMap<number, Exemplar>;
+}
+
+function histogramValue(
+  boundaries: number[],
+  { counts, count, sum, exemplars }: Buckets,
+): sdk.Histogram | HistogramValue {
+  const value = { buckets: { boundaries, counts: [...counts] }, count, sum };
+  return exemplars === null ? value : { ...value, exemplars };
 }
 
 /** The gauges of all processes as one set: summed, or told apart by the attribute `hearth.process`. */

@@ -1,7 +1,7 @@
 /** What the primary keeps of one instrument over all processes. */
 import type { HrTime } from '@opentelemetry/api';
 import { type Attributes, attributesKey, OVERFLOW } from './attributes.js';
-import type { Definition, HistogramDefinition } from './delta.js';
+import type { Definition, Exemplar, HistogramDefinition } from './delta.js';
 
 /** A series that only grows, since `start`. */
 export interface Growing<Value> {
@@ -14,6 +14,8 @@ export interface Buckets {
   count: number;
   sum: number;
   counts: number[];
+  /** The last one that was reported of each bucket, by the bucket's number; null: there was none. */
+  exemplars: Map<number, Exemplar> | null;
 }
 
 /** One instrument, over all processes. */

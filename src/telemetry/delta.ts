@@ -29,12 +29,23 @@ export interface GaugePoint {
   value: number | null;
 }
 
+/** One value that was recorded, and the trace that shows what it was made of. */
+export interface Exemplar {
+  value: number;
+  /** Unix ms. */
+  time: number;
+  traceId: string;
+  spanId: string;
+}
+
 /** What was recorded since the last drain. `buckets` has one count more than there are bounds. */
 export interface HistogramPoint {
   attributes: Attributes;
   count: number;
   sum: number;
   buckets: number[];
+  /** The last one of each bucket that has one, by the bucket's number. */
+  exemplars?: [bucket: number, exemplar: Exemplar][];
 }
 
 /** The changed series of one instrument. */

@@ -1,9 +1,9 @@
 /** The telemetry of the primary: the node's metrics page, and OpenTelemetry's SDK where OTEL_* variables ask for it. */
 import type { ResourceMetrics } from '@opentelemetry/sdk-metrics';
-import { isDisabled } from './asked.js';
+import { askedExporters, isDisabled } from './asked.js';
 import type { ClusterMetrics } from './cluster_metrics.js';
 import { freshMetrics } from './fresh_metrics.js';
-import { listenForScrapes } from './metrics_listener.js';
+import { listenForScrapes, type PageFormat } from './metrics_listener.js';
 
 export interface TelemetryOptions {
   /** Where the OTEL_* variables are. */
@@ -35,7 +35,7 @@ export interface Telemetry {
 export interface Collector {
   collect(): Promise<ResourceMetrics>;
   /** The text of the page. */
-  page(collected: ResourceMetrics): string;
+  page(collected: ResourceMetrics, format: PageFormat): string;
   stop(): Promise<void>;
 }
 
@@ -52,12 +52,14 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     collector ??= loadCollector(options);
     return collector;
   };
-  const page = async () => {
+  const page = async (format: PageFormat) => {
     const { collect, page } = await load();
-    return page(await collect());
+    return page(await collect(), format);
   };
+  // What it has beyond the usual format are exemplars, and those come from traces.
+  const openMetrics = askedExporters(env, 'TRACES').length > 0;
   // First, so that a port that cannot be had leaves nothing to be stopped.
-  const listener = port === 'off' ? null : await listenForScrapes({ host, port, page, onError });
+  const listener = port === 'off' ? null : await listenForScrapes({ host, port, page, openMetrics, onError });
   const loaded = load();
   loaded.catch(() => {}); // whoever waits for it hears of the failure
   return {

@@ -5,8 +5,12 @@ import { isIPv6 } from 'node:net';
 import { type ErrorCode, messageOf, StartError } from '../errors.js';
 
 const PATH = '/metrics';
-/** Source: Prometheus, "Exposition formats", text format. */
-const PAGE_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+/** Prometheus' text format ("Exposition formats"), or OpenMetrics 1.0. */
+export type PageFormat = 'prometheus' | 'openmetrics';
+const PAGE_TYPE: Record<PageFormat, string> = {
+  prometheus: 'text/plain; version=0.0.4; charset=utf-8',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+};
 /** A handful of Prometheus servers need one each. */
 const MAX_CONNECTIONS = 64;
 /** How long stop() lets a page that is being sent go on, in ms. */
@@ -23,15 +27,17 @@ export interface MetricsListenerOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
-  /** Makes the page. Requests that come while it is being made share it. */
-  page: () => Promise<string>;
+  /** Makes the page. Requests of the same format that come while it is being made share it. */
+  page: (format: PageFormat) => Promise<string>;
+  /** Whether those who ask for OpenMetrics get it. */
+  openMetrics: boolean;
   onError: (error: unknown) => void;
 }
 
 /** Throws StartError when the address cannot be had. */
 export async function listenForScrapes(options: MetricsListenerOptions): Promise<MetricsListener> {
-  const { host, port, page, onError } = options;
-  let making: Promise<string> | undefined;
+  const { host, port, page, openMetrics, onError } = options;
+  const making = new Map<PageFormat, Promise<string>>();
   let stopping = false;
 
   const server = createServer((request, response) => {
@@ -42,14 +48,17 @@ export async function listenForScrapes(options: MetricsListenerOptions): Promise
       response.setHeader('allow', 'GET, HEAD');
       sendError(response, 405, 'INVALID_REQUEST', `${PATH} can only be read (GET).`);
     } else {
-      making ??= page().finally(() => {
-        making = undefined;
-      });
-      making.then(
+      const format = openMetrics && wantsOpenMetrics(request.headers.accept) ? 'openmetrics' : 'prometheus';
+      let made = making.get(format);
+      if (made === undefined) {
+        made = page(format).finally(() => making.delete(format));
+        making.set(format, made);
+      }
+      made.then(
         (text) => {
           if (stopping) response.setHeader('connection', 'close');
           response.writeHead(200, {
-            'content-type': PAGE_TYPE,
+            'content-type': PAGE_TYPE[format],
             'content-length': Buffer.byteLength(text),
             'cache-control': 'no-store',
           });
@@ -82,6 +91,21 @@ export async function listenForScrapes(options: MetricsListenerOptions): Promise
       clearTimeout(timer);
     },
   };
+}
+
+/** Whether the header (RFC 9110, 12.5.1) puts OpenMetrics before, or level with, plain text. */
+function wantsOpenMetrics(accept: string | undefined): boolean {
+  const quality = { 'application/openmetrics-text': 0, 'text/plain': 0 };
+  for (const range of (accept ?? '').split(',')) {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    if (type !== 'application/openmetrics-text' && type !== 'text/plain') continue;
+    const given = parameters.find((each) => each.startsWith('q='))?.slice(2);
+    quality[type] = Math.max(quality[type], given === undefined ? 1 : Number(given) || 0);
+  }
+  return (
+    quality['application/openmetrics-text'] > 0 &&
+    quality['application/openmetrics-text'] >= quality['text/plain']
+  );
 }
 
 function pathOf(url: string | undefined): string {

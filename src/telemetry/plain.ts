@@ -2,7 +2,7 @@
 import { detectResources, envDetector, hostDetector } from '@opentelemetry/resources';
 import type { MetricProducer } from '@opentelemetry/sdk-metrics';
 import type { Collector, TelemetryOptions } from './main.js';
-import { prometheusPage } from './prometheus_page.js';
+import { metricsPage } from './openmetrics_page.js';
 import { nodeResource } from './resource.js';
 
 export function startPlain(options: TelemetryOptions, producer: MetricProducer): Collector {
@@ -17,7 +17,7 @@ export function startPlain(options: TelemetryOptions, producer: MetricProducer):
       await resource.waitForAsyncAttributes?.();
       return { ...resourceMetrics, resource };
     },
-    page: prometheusPage,
+    page: metricsPage,
     stop: async () => {},
   };
 }

@@ -118,6 +118,28 @@ describe('a recorder', () => {
     expect(points.at(-1)).toEqual({ attributes: { 'otel.metric.overflow': true }, value: 991 });
   });
 
+  it('drains the last exemplar of each bucket, once', () => {
+    const recorder = createRecorder();
+    const series = recorder.histogram(wait).with({ f: 'a' });
+    const exemplar = (value: number, traceId: string) => ({ value, time: 1, traceId, spanId: 's' });
+    series.record(0.5, exemplar(0.5, 'first'));
+    series.record(0.6, exemplar(0.6, 'second'));
+    series.record(0.7);
+    series.record(1e9, exemplar(1e9, 'large'));
+    const [point] = pointsOf(recorder.drain());
+    const bucket = (value: number) =>
+      [...wait.bounds, Number.POSITIVE_INFINITY].findIndex((le) => value <= le);
+    expect(point).toMatchObject({
+      count: 4,
+      exemplars: [
+        [bucket(0.6), exemplar(0.6, 'second')],
+        [bucket(1e9), exemplar(1e9, 'large')],
+      ],
+    });
+    series.record(0.5);
+    expect(pointsOf(recorder.drain())[0]).not.toHaveProperty('exemplars');
+  });
+
   it('drains data that survives JSON and structured cloning', () => {
     const recorder = createRecorder();
     recorder.counter(calls).with({ f: 'a' }).add(1.5);

@@ -7,11 +7,11 @@ import {
   OVERFLOW,
   type Part,
 } from './attributes.js';
-import type { Definition, Delta, HistogramDefinition } from './delta.js';
+import type { Definition, Delta, Exemplar, HistogramDefinition } from './delta.js';
 import { CounterCell, type Drainable, GaugeCell, HistogramCell } from './series.js';
 
 export type { Attributes } from './attributes.js';
-export type { Definition, Delta, HistogramDefinition } from './delta.js';
+export type { Definition, Delta, Exemplar, HistogramDefinition } from './delta.js';
 
 /** `add` takes what is at least 0 and finite, and ignores the rest. */
 export interface CounterSeries {
@@ -26,7 +26,7 @@ export interface GaugeSeries {
 
 /** `record` takes what is at least 0 and finite, in the instrument's unit, and ignores the rest. */
 export interface HistogramSeries {
-  record(value: number): void;
+  record(value: number, exemplar?: Exemplar): void;
 }
 
 /** Anything that `with` can return. */

@@ -12,7 +12,7 @@ import { core, NodeSDK, resources, type metrics as sdk } from '@opentelemetry/sd
 import { pushReaders } from './exporters.js';
 import { withinMs } from './fresh_metrics.js';
 import type { Collector, TelemetryOptions } from './main.js';
-import { prometheusPage } from './prometheus_page.js';
+import { metricsPage } from './openmetrics_page.js';
 import { nodeResource } from './resource.js';
 
 /** How long stop() lets the exporters send what they have, in ms. */
@@ -36,7 +36,7 @@ export async function startSdk(options: TelemetryOptions, producer: sdk.MetricPr
       await resourceMetrics.resource.waitForAsyncAttributes?.();
       return resourceMetrics;
     },
-    page: prometheusPage,
+    page: metricsPage,
     async stop() {
       const finished = await withinMs(node.shutdown().catch(onError), SHUTDOWN_MS);
       if (!finished) onError(new Error(`The telemetry exporters did not finish within ${SHUTDOWN_MS} ms.`));

@@ -1,6 +1,6 @@
 /** The numbers of one series. Writing touches only what was allocated when the series was made: classes, not closures, for that. */
 import type { Attributes } from './attributes.js';
-import type { CounterPoint, GaugePoint, HistogramPoint } from './delta.js';
+import type { CounterPoint, Exemplar, GaugePoint, HistogramPoint } from './delta.js';
 
 /** A series that can tell what changed in it. */
 export interface Drainable<Point> {
@@ -68,6 +68,8 @@ export class HistogramCell implements Drainable<HistogramPoint> {
   /** Count, then sum. */
   private readonly totals = new Float64Array(2);
   private told = false;
+  /** The last of each bucket; null: none since the last drain. */
+  private exemplars: (Exemplar | undefined)[] | null = null;
 
   constructor(
     private readonly attributes: Attributes,
@@ -78,7 +80,7 @@ export class HistogramCell implements Drainable<HistogramPoint> {
   }
 
   /** `value` is at least 0 and finite; anything else is ignored (OpenTelemetry API, "Histogram operations"). */
-  record(value: number): void {
+  record(value: number, exemplar?: Exemplar): void {
     if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) return;
     let low = 0;
     let high = this.bounds.length;
@@ -90,13 +92,28 @@ export class HistogramCell implements Drainable<HistogramPoint> {
     this.buckets[low] = (this.buckets[low] ?? 0) + 1;
     this.totals[0] = (this.totals[0] ?? 0) + 1;
     this.totals[1] = (this.totals[1] ?? 0) + value;
+    if (exemplar !== undefined) {
+      this.exemplars ??= [];
+      this.exemplars[low] = exemplar;
+    }
   }
 
   take(): HistogramPoint | undefined {
     const [count = 0, sum = 0] = this.totals;
     if (count === 0 && this.told) return undefined;
     this.told = true;
-    const point = { attributes: this.attributes, count, sum, buckets: Array.from(this.buckets) };
+    const point: HistogramPoint = {
+      attributes: this.attributes,
+      count,
+      sum,
+      buckets: Array.from(this.buckets),
+    };
+    if (this.exemplars !== null) {
+      point.exemplars = [...this.exemplars.entries()].filter(
+        (each): each is [number, Exemplar] => each[1] !== undefined,
+      );
+      this.exemplars = null;
+    }
     this.totals.fill(0);
     this.buckets.fill(0);
     return point;

@@ -181,6 +181,32 @@ describe('a call', () => {
   });
 });
 
+describe('the metrics page', () => {
+  it('names a trace for each bucket that has one, to those who ask for OpenMetrics', async () => {
+    const parent = newParent();
+    await node.call('makes_spans', { headers: parent.headers });
+    const [call] = await spansOf(parent.traceId, ['function']).then((spans) =>
+      spans.filter(({ name }) => name === 'function'),
+    );
+    const page = await fetch(node.metrics_url, { headers: { accept: 'application/openmetrics-text' } });
+    expect(page.headers.get('content-type')).toBe(
+      'application/openmetrics-text; version=1.0.0; charset=utf-8',
+    );
+    const text = await page.text();
+    const exemplar = `# {trace_id="${parent.traceId}",span_id="${call?.spanId}"}`;
+    const line = text.split('\n').find((each) => each.includes(exemplar)) ?? '';
+    const [, le = '', value = ''] =
+      /^faas_invoke_duration_seconds_bucket\{.*le="(.+?)"\} \d+ # \{.*\} (\S+) \d+\.\d{3}$/.exec(line) ?? [];
+    expect(line).toContain('faas_name="makes_spans"');
+    expect(Number(value)).toBeGreaterThan(0);
+    expect(Number(value)).toBeLessThanOrEqual(Number(le));
+    expect(text).toMatch(/^# TYPE faas_invocations counter$/m);
+    expect(text).toMatch(/^faas_invocations_total\{/m);
+    expect(text.endsWith('\n# EOF\n')).toBe(true);
+    expect(await (await fetch(node.metrics_url)).text()).not.toMatch(/trace_id|EOF/);
+  });
+});
+
 describe('what fails', () => {
   it('is an error of the function and of the request, with what was thrown', async () => {
     await node.deployFile('throws_an_error.ts', {}, 'throws');
@@ -356,7 +382,7 @@ describe('a collector that does not answer', () => {
   it('slows no call and breaks none; traces are not begun while there is no room, and come again after that', async () => {
     await node.deploy('small', `export default () => 'ok';`, { allow_unauthenticated: true });
     receiver.hang(true);
-    for (let n = 0; n < 15; n++) {
+    for (let n = 0; n < 6; n++) {
       const answers = await Promise.all(
         Array.from({ length: 100 }, () => node.call('small', { key: 'none' })),
       );
