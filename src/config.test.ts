@@ -96,6 +96,8 @@ describe('settings', () => {
     ['HEARTH_EGRESS_DENY', '10.0.0.0/33', 'must be off, or a list'],
     ['HEARTH_EGRESS_DENY', 'fc00::/7', 'must be off, or a list'],
     ['HEARTH_EGRESS_IPV6', 'yes', 'must be on or off'],
+    ['HEARTH_LOG_LEVEL', 'loud', 'must be debug, info, warn or error'],
+    ['HEARTH_LOG_FORMAT', 'xml', 'must be auto, json or text'],
     ['HEARTH_DRAIN_SECONDS', '5s', 'must be a whole number from 0 to 3600'],
     ['HEARTH_KEEP_ALIVE_SECONDS', '0', 'must be a whole number from 1 to 86400'],
     ['HEARTH_MAX_PROCESSES', '0', 'must be a whole number from 1 to 10000'],

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { root, startNode, type TestNode, until } from '../support/node.js';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp.js';
 
@@ -178,6 +179,35 @@ describe('a call', () => {
       traceparent: expect.stringMatching(`^00-${id}-[0-9a-f]{16}-01$`),
       tracestate: null,
     });
+  });
+});
+
+describe('a call that is no frame', () => {
+  it('is the same trace when its body is large', async () => {
+    const parent = newParent();
+    const body = 'x'.repeat(200_000);
+    const answer = await node.call('makes_spans', { method: 'POST', body, headers: parent.headers });
+    expect(answer.status).toBe(200);
+    const spans = await spansOf(parent.traceId, ['function', 'price']);
+    expect(only(spans, 'price').parentSpanId).toBe(only(spans, 'function').spanId);
+    expect(only(spans, 'function').parentSpanId).toBe(only(spans, 'POST /functions/v1/:name').spanId);
+  });
+
+  it('is a trace as long as its connection when it is upgraded', async () => {
+    await node.deployFile('web_socket.ts', {}, 'socket');
+    const parent = newParent();
+    const socket = new WebSocket(`${node.url.replace('http', 'ws')}/functions/v1/socket`, {
+      headers: { ...parent.headers, authorization: `Bearer ${node.anon_key}` },
+    });
+    await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+    expect(receiver.trace(parent.traceId)).toEqual([]);
+    socket.close();
+    const spans = await spansOf(parent.traceId, ['function']);
+    expect(only(spans, 'GET /functions/v1/:name')).toMatchObject({
+      status: 0,
+      attributes: { 'http.response.status_code': 101, 'faas.name': 'socket' },
+    });
+    expect(only(spans, 'function').attributes['hearth.outcome']).toBe('success');
   });
 });
 
