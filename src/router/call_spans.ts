@@ -2,7 +2,7 @@
  * The spans of one request, made of what was noted on its way. Names and attributes are those of the OpenTelemetry
  * conventions for HTTP servers and for FaaS where they have one.
  */
-import type { ErrorCode } from '../errors.js';
+import { ERROR_STATUS, type ErrorCode } from '../errors.js';
 import type { Execution } from '../store/types.js';
 import { faasTrigger, httpMethod } from '../telemetry/instruments.js';
 import type { FinishedSpan, SpanAttributes, SpanEvent } from '../telemetry/spans.js';
@@ -76,7 +76,7 @@ function serverSpan(noted: Noted, request: NotedRequest, sent: number | null, cl
   const { call, execution, code, route } = noted;
   const { headers } = request;
   const method = httpMethod(request.method);
-  const status = sent ?? execution?.status_code ?? null;
+  const status = sent ?? execution?.status_code ?? (code === null ? null : ERROR_STATUS[code]);
   const [host, port] = splitHost(headers.host);
   const attributes: SpanAttributes = {
     'http.request.method': method,

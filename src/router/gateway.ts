@@ -47,6 +47,8 @@ export interface ApiRequest {
   address: string;
   /** Who asks, and for which tenant. Rejects with UNAUTHENTICATED or FORBIDDEN. */
   caller(): Promise<Caller>;
+  /** Told of the route's template, where somebody wants to know. */
+  onRoute?: (route: string) => void;
 }
 
 export interface Caller {
@@ -141,12 +143,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     incoming: IncomingMessage,
     outgoing: ServerResponse,
     headers: ReadHeaders,
-    { target, tenant, address }: Asked,
+    { target, tenant, address, trace }: Asked,
     requestId: string,
   ) {
     // Whether there is such a tenant is for those to know who have a credential.
     const caller = async (): Promise<Caller> => {
       const principal = await options.authenticator.authenticate(headers, tenant, address);
+      if (trace !== null) trace.noted.authenticated = performance.now();
       if (principal === null)
         throw new HearthError(
           'UNAUTHENTICATED',
@@ -157,9 +160,15 @@ export function createGateway(options: GatewayOptions): Gateway {
       const entry = options.tenants.bySlug(slug);
       if (entry === undefined) throw unknownTenant();
       if (principal.role !== 'admin') checkActive(entry);
+      if (trace !== null) trace.noted.tenant = slug;
       return { principal, tenant: slug };
     };
-    options.api(incoming, outgoing, { path: target.path, requestId, address, caller });
+    const request: ApiRequest = { path: target.path, requestId, address, caller };
+    if (trace !== null)
+      request.onRoute = (route) => {
+        trace.noted.route = route;
+      };
+    options.api(incoming, outgoing, request);
   }
 
   function onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer) {
@@ -169,7 +178,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       headers.requestId !== undefined && REQUEST_ID.test(headers.requestId) ? headers.requestId : id;
     // A connection that breaks before it is upgraded ends with 'close'; what broke it does not matter.
     socket.on('error', () => socket.destroy());
-    const reject = (error: unknown) => startUpgrade.refuse(socket, toHearthError(error), requestId);
+    let trace: Trace | null = null;
+    const reject = (thrown: unknown) => {
+      const error = toHearthError(thrown);
+      if (error.status >= 500) options.onError(thrown, requestId);
+      if (trace !== null) trace.noted.code = error.code;
+      startUpgrade.refuse(socket, error, requestId);
+    };
     const start = async (asked: Asked, found: Principal | null | HearthError) => {
       const resolved = resolve(asked, incoming.url ?? '/', found);
       if (resolved === null) throw new HearthError('NOT_FOUND', 'Nothing here speaks WebSocket.');
@@ -189,6 +204,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     };
     try {
       const asked = ask(incoming, headers, id, socket);
+      trace = asked.trace;
       Promise.resolve(options.authenticator.authenticate(headers, asked.tenant, asked.address))
         .catch(asRefusal)
         .then((found) => start(asked, found))
@@ -360,12 +376,11 @@ function isTraced(target: Asked['target']): boolean {
   return target.kind !== 'other' || !/^\/(?:healthz|readyz|console)(?:\/|$)/.test(target.pathname);
 }
 
-/** A custom route's is noted once it is found. */
+/** Custom routes, and those of the API, are noted once they are found. */
 function noteAsked(noted: Noted, { target, address }: Asked) {
   noted.address = address;
   if (target.kind === 'function') noted.route = '/functions/v1/:name';
   else if (target.kind === 'invoke') noted.route = '/api/v1/functions/:name/invoke';
-  else if (target.pathname.startsWith('/api/v1/')) noted.route = '/api/v1/*';
 }
 
 /** The Fetch standard's CORS preflight. */

@@ -28,11 +28,11 @@ describe('the sampler', () => {
     expect([root(), child(true), child(false), errors]).toEqual([true, true, false, []]);
   });
 
-  it('records no more than 100 new traces a second then, and as many as callers do', () => {
+  it('records no more than 100 new traces a second then, and 1000 that callers record', () => {
     const { root, child, clock } = sampler();
     const recorded = () => Array.from({ length: 500 }, () => root()).filter(Boolean).length;
     expect(recorded()).toBe(100);
-    expect(Array.from({ length: 500 }, () => child(true)).every(Boolean)).toBe(true);
+    expect(Array.from({ length: 5000 }, () => child(true)).filter(Boolean)).toHaveLength(1000);
     clock.now += 250;
     expect(recorded()).toBe(25);
     clock.now += 60_000;

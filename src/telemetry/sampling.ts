@@ -5,26 +5,34 @@ import type { ParentContext } from './trace_context.js';
 /** Whether the trace is recorded here. `parent`: what the caller said of it. */
 export type Sampler = (traceId: string, parent: ParentContext | null) => boolean;
 
-/** New traces a second that a process records where no sampler is named, so that none has to be on a busy node. */
-const UNASKED_PER_SECOND = 100;
+/** Traces a second that a process records where no sampler is named, so that none has to be: new ones, and callers'. */
+const UNASKED_NEW = 100;
+const UNASKED_CALLERS = 1000;
 
 /**
  * OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. When nothing is said, or nothing known, which `onError` is told:
- * `parentbased_always_on`, OpenTelemetry's default, but no more than 100 new traces a second.
+ * `parentbased_always_on`, OpenTelemetry's default, but no more than 100 new traces a second and 1000 that callers record.
  * Source: OpenTelemetry, "Environment Variable Specification", General SDK configuration.
  *
  * @param now ms of a clock that only runs forwards.
  */
 export function samplerOf(env: Env, onError: (error: unknown) => void, now: () => number): Sampler {
   const name = value(env, 'OTEL_TRACES_SAMPLER');
-  if (name === undefined) return parentBased(atMost(UNASKED_PER_SECOND, now));
+  if (name === undefined) return unasked(now);
   const based = name.startsWith('parentbased_');
   const root = rootSampler(based ? name.slice('parentbased_'.length) : name, env, onError);
   if (root === null) {
     onError(new Error(`OTEL_TRACES_SAMPLER is ${name}, which is unknown; it counts as unset.`));
-    return parentBased(atMost(UNASKED_PER_SECOND, now));
+    return unasked(now);
   }
   return based ? parentBased(root) : root;
+}
+
+function unasked(now: () => number): Sampler {
+  const follow = atMost(UNASKED_CALLERS, now);
+  const begin = atMost(UNASKED_NEW, now);
+  return (traceId, parent) =>
+    parent === null ? begin(traceId, null) : parent.sampled && follow(traceId, parent);
 }
 
 function parentBased(root: Sampler): Sampler {

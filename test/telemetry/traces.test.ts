@@ -289,6 +289,34 @@ describe('what fails', () => {
   });
 });
 
+describe('other requests', () => {
+  it('of the management API are traces by the names of their routes, and health checks are none', async () => {
+    const [parent, refused, health] = [newParent(), newParent(), newParent()];
+    await node.api('/healthz', { headers: health.headers });
+    await node.api('/api/v1/functions/makes_spans', { headers: parent.headers });
+    await node.api('/api/v1/functions/makes_spans', { headers: refused.headers, key: 'anon' });
+    const spans = await spansOf(parent.traceId, ['GET', 'authenticate']);
+    expect(only(spans, 'GET /api/v1/functions/:name')).toMatchObject({
+      status: 0,
+      attributes: { 'http.response.status_code': 200, 'hearth.tenant': 'default' },
+    });
+    expect(spans).toHaveLength(2);
+    const [server] = await spansOf(refused.traceId, ['GET']);
+    expect(server?.attributes).toMatchObject({ 'http.response.status_code': 403 });
+    expect(receiver.trace(health.traceId)).toEqual([]);
+  });
+
+  it('that are refused an upgrade have the status of that', async () => {
+    const parent = newParent();
+    const socket = new WebSocket(`${node.url.replace('http', 'ws')}/functions/v1/makes_spans`, {
+      headers: parent.headers,
+    });
+    await new Promise((resolve) => socket.once('error', resolve));
+    const [server] = await spansOf(parent.traceId, ['GET']);
+    expect(server).toMatchObject({ status: 0, attributes: { 'http.response.status_code': 401 } });
+  });
+});
+
 describe('a call that waits', () => {
   it('has a span for that, and one that finds no place is in the log with its trace', async () => {
     const code = `export default async () => (await fetch('${service.url}/hold')).text();`;
@@ -371,6 +399,14 @@ describe('a function', () => {
     expect(receiver.trace(victim.traceId)).toHaveLength(before.length);
     // Its process lives on.
     expect((await node.call(target)).status).toBe(200);
+  });
+
+  it('needs no network for its spans', async () => {
+    await node.deploy('alone', await bundled('makes_spans.ts'), { allow_net: false });
+    const parent = newParent();
+    await node.call('alone', { headers: parent.headers });
+    const spans = await spansOf(parent.traceId, ['function', 'price']);
+    expect(only(spans, 'price').parentSpanId).toBe(only(spans, 'function').spanId);
   });
 
   it('does not reach the collector itself', async () => {

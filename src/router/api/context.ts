@@ -54,6 +54,8 @@ export interface ApiCall {
   address: string;
   /** Throws HearthError UNAUTHENTICATED or FORBIDDEN. */
   caller: () => Promise<Caller>;
+  /** Told of the route's template, where somebody wants to know. */
+  onRoute?: (route: string) => void;
 }
 
 export interface ApiEnv {

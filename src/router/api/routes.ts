@@ -24,7 +24,11 @@ type Handler = (c: Context<ApiEnv>) => Promise<Response> | Response;
 /** The handler validates by itself (validate.ts), from the schemas that are declared here. */
 export function addRoute(api: Api, options: RouteOptions, handler: Handler): void {
   const route = document(api, options);
-  api.on(options.method.toUpperCase(), route.getRoutingPath(), (c) => handler(c));
+  const path = route.getRoutingPath();
+  api.on(options.method.toUpperCase(), path, (c) => {
+    c.env.call.onRoute?.(path);
+    return handler(c);
+  });
 }
 
 /** Declares a route that is served elsewhere. */
