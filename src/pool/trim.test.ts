@@ -64,10 +64,12 @@ describe.runIf(process.platform === 'linux').each(['bwrap', 'permissions'] as co
           v8: null,
           env: {},
           permissions: { net: true, env: true, read: false, write: false },
+          tracing: { spans: false, logs: false },
           loadTimeoutMs: 20_000,
         },
         {
           onLog: (_, given) => lines.push(...given.map(([, , text]) => text)),
+          onSpan: () => {},
           onEnd: () => {},
           onCodeCache: () => {},
         },

@@ -101,7 +101,7 @@ function serverSpan(noted: Noted, request: NotedRequest, sent: number | null, cl
     if (execution !== null) attributes['faas.coldstart'] = execution.cold_start;
   }
   const failed = status === null || status >= 500;
-  if (failed) attributes['error.type'] = code ?? (status === null ? 'closed' : String(status));
+  if (failed) attributes['error.type'] = code ?? (status === null ? 'client_gone' : String(status));
   return {
     ...child(noted, route === '' ? method : `${method} ${route}`, noted.began, closed),
     spanId: noted.serverSpanId,

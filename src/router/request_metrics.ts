@@ -4,6 +4,7 @@ import { ERROR_STATUS } from '../errors.js';
 import { httpMethod, type Instruments, type RequestAttributes } from '../telemetry/instruments.js';
 import type { HistogramSeries } from '../telemetry/recorder.js';
 import { notedError } from './respond.js';
+import { requestExemplar } from './tracing.js';
 
 export interface RequestMetrics {
   /** Call it when a request has arrived, before anybody answers it. */
@@ -56,8 +57,10 @@ export function createRequestMetrics({
       outgoing.on('close', () => {
         const status = outgoing.headersSent ? outgoing.statusCode : 0;
         const method = httpMethod(incoming.method ?? '');
+        const seconds = (performance.now() - began) / 1000;
         series(method, routeOf(url), status, failureOf(outgoing, status)).record(
-          (performance.now() - began) / 1000,
+          seconds,
+          requestExemplar(outgoing, seconds),
         );
       });
     },

@@ -2,7 +2,7 @@
  * Traces of requests: whether one is recorded is decided as it comes, and its spans are made when it is over, from the times
  * that were noted on the way. A request that is not recorded has no trace, and costs no more than asking whether it has.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Exemplar } from '../telemetry/delta.js';
 import type { Sampler } from '../telemetry/sampling.js';
@@ -15,6 +15,7 @@ import {
 } from '../telemetry/trace_context.js';
 import { type Noted, spansOf } from './call_spans.js';
 import type { ReadHeaders } from './headers.js';
+import { notedError } from './respond.js';
 
 export interface Tracing {
   /**
@@ -87,12 +88,17 @@ export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tr
         mayTell: false,
         code: null,
       };
+      if (client instanceof ServerResponse) Object.assign(client, { [NOTED]: noted });
       const { method = 'GET', url = '/', httpVersion } = incoming;
       const request = { method, url, httpVersion, headers };
       client.once('close', () => {
         const closed = performance.now();
         const finish = () => {
-          const status = 'statusCode' in client && client.headersSent ? client.statusCode : null;
+          let status: number | null = null;
+          if (client instanceof ServerResponse) {
+            if (client.headersSent) status = client.statusCode;
+            noted.code ??= notedError(client) ?? null;
+          }
           for (const span of spansOf(noted, request, status, closed)) sink.add({ ...span, scope });
         };
         // Whoever else hears of the end notes it first, and how long a process took to load may be told a moment later.
@@ -115,6 +121,18 @@ export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tr
 /** A call's own measure, with the trace that shows what it was made of. */
 export function exemplarOf({ noted }: Trace, seconds: number): Exemplar {
   return { value: seconds, time: Date.now(), traceId: noted.traceId, spanId: noted.functionSpanId };
+}
+
+const NOTED = Symbol('what is noted of the request that is answered');
+
+/** The same for the request as a whole; undefined where it is not recorded. */
+export function requestExemplar(
+  outgoing: ServerResponse & { [NOTED]?: Noted },
+  seconds: number,
+): Exemplar | undefined {
+  const noted = outgoing[NOTED];
+  if (noted === undefined) return undefined;
+  return { value: seconds, time: Date.now(), traceId: noted.traceId, spanId: noted.serverSpanId };
 }
 
 /** Null begins a new trace, to which the `tracestate` of an invalid one does not belong (W3C, 3.3). */

@@ -87,10 +87,12 @@ async function setUp() {
     loadBundle: async () => CODE,
     environment: () => ({}),
     secrets: async () => ({ env: {}, redact: null }),
+    tracing: { spans: false, logs: false },
     events: () => ({
       onLog: (_, lines) => {
         loads += lines.length;
       },
+      onSpan: () => {},
       onEnd: () => {},
     }),
     onTaken: (process) => processes.set(process.id, process),

@@ -230,6 +230,9 @@ describe('the metrics page', () => {
     expect(line).toContain('faas_name="makes_spans"');
     expect(Number(value)).toBeGreaterThan(0);
     expect(Number(value)).toBeLessThanOrEqual(Number(le));
+    expect(text).toMatch(
+      new RegExp(`^http_server_request_duration_seconds_bucket.*trace_id="${parent.traceId}"`, 'm'),
+    );
     expect(text).toMatch(/^# TYPE faas_invocations counter$/m);
     expect(text).toMatch(/^faas_invocations_total\{/m);
     expect(text.endsWith('\n# EOF\n')).toBe(true);
