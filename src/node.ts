@@ -8,7 +8,7 @@ import { type Config, readConfig } from './config.js';
 import { messageOf, StartError } from './errors.js';
 import { createCodeCache } from './pool/code_cache.js';
 import { dumpNoCore } from './pool/core_dumps.js';
-import { findDeno } from './pool/deno_binary.js';
+import { findDeno, findDenoEsbuild } from './pool/deno_binary.js';
 import { deniedAddresses, type Endpoint, platformHost } from './pool/egress.js';
 import { gatherEgressFacts } from './pool/egress_facts.js';
 import { createPrepare } from './pool/prepare.js';
@@ -129,6 +129,10 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       cacheDir: join(config.dataDir, 'deno'),
       env,
       maxCodeBytes: config.maxCodeBytes,
+      maxCacheBytes: config.importCacheBytes,
+      sandbox,
+      esbuildPath: findDenoEsbuild(),
+      onWarning: warn,
     });
 
     const loading = reloading.then(({ reloadFromFiles }) =>

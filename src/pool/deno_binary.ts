@@ -25,3 +25,16 @@ export function findDeno(): string {
   }
   throw new StartError(`the package ${name} is not installed: run npm ci without --omit=optional`);
 }
+
+/**
+ * The esbuild that Deno 2.9.6 bundles with, of the version that it asks for: by itself it would download the program from
+ * the npm registry at the first deploy with imports, by no checksum of ours. Null where the package brings none.
+ */
+export function findDenoEsbuild(): string | null {
+  try {
+    const esbuild = createRequire(import.meta.url).resolve('deno-esbuild/package.json');
+    return createRequire(esbuild).resolve(`@esbuild/${process.platform}-${process.arch}/bin/esbuild`);
+  } catch {
+    return null; // the platform's package was left out of the install
+  }
+}

@@ -9,13 +9,15 @@ import {
   updateFunction,
 } from './function_changes.js';
 import { metaColumns } from './function_columns.js';
-import type { Actor, FunctionMeta } from './types.js';
+import type { Actor, FunctionMeta, PreparedCode, ResolvedImport } from './types.js';
 
-export type FunctionWithCode = FunctionMeta & { code: string };
+export type FunctionWithCode = FunctionMeta & Pick<PreparedCode, 'code' | 'imports'>;
 
 export interface FunctionVersion {
   version: number;
   hash: string;
+  /** What it was built from. */
+  imports: ResolvedImport[];
   created_at: Date;
   created_by: string | null;
 }
@@ -61,7 +63,7 @@ export function createFunctions(sql: Sql): Functions {
     find: (tenant, name) =>
       sql.asTenant(tenant, async (sql) => {
         const [row] = await sql<FunctionWithCode[]>`
-          select ${metaColumns(sql)}, v.code
+          select ${metaColumns(sql)}, v.code, v.imports
           from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
           where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null`;
         return row ?? null;
@@ -111,7 +113,7 @@ export function createFunctions(sql: Sql): Functions {
     versions: (tenant, name) =>
       sql.asTenant(tenant, async (sql) => [
         ...(await sql<FunctionVersion[]>`
-          select v.version, v.hash, v.created_at, v.created_by
+          select v.version, v.hash, coalesce(v.imports -> 'resolved', '[]') as imports, v.created_at, v.created_by
           from functions join function_versions v on v.function_id = functions.id
           where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null
           order by v.version desc`),
@@ -120,7 +122,7 @@ export function createFunctions(sql: Sql): Functions {
     fromFiles: (tenant) =>
       sql.asTenant(tenant, async (sql) => [
         ...(await sql<FunctionWithCode[]>`
-          select ${metaColumns(sql)}, v.code
+          select ${metaColumns(sql)}, v.code, v.imports
           from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
           where functions.tenant = ${tenant} and functions.source = 'file' and functions.deleted_at is null
           order by functions.name`),
