@@ -1,5 +1,5 @@
 /** The Deno binary of the npm package `deno`, used directly: its launcher would be one process more for each. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { StartError } from '../errors.js';
@@ -24,6 +24,13 @@ export function findDeno(): string {
     // The platform's package was left out of the install.
   }
   throw new StartError(`the package ${name} is not installed: run npm ci without --omit=optional`);
+}
+
+/** What V8's code caches depend on besides the code: Deno's version and what it is built for. */
+export function denoEngine(): string {
+  const path = createRequire(import.meta.url).resolve('deno/package.json');
+  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
+  return `deno-${version}-${process.platform}-${process.arch}`;
 }
 
 /**

@@ -61,7 +61,8 @@ export async function bytesBelow(dir: string): Promise<number> {
     }
     return bytes;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return 0;
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return 0;
     throw error;
   }
 }

@@ -251,6 +251,51 @@ describe('a file on disk', () => {
     expect(error.message).toContain('by absolute path');
   });
 
+  it('finds names in the import map beside it, or beside all functions', async () => {
+    const root = await tree({
+      'hello/index.tsx':
+        'import { tone } from "tone";\nimport { cors } from "@shared/cors.ts";\nimport { sep } from "paths";\n' +
+        'export default () => [tone, cors, sep, <p>hi</p>];\n',
+      'hello/deno.json':
+        '{\n  // Of this function.\n  "imports": { "tone": "./tone.ts", "@shared/": "../_shared/", "paths": "node:path", ' +
+        '"jsx/jsx-runtime": "./jsx.ts", },\n  "compilerOptions": { "jsxImportSource": "jsx" }\n}',
+      'hello/tone.ts': 'export const tone = "high: // http://";',
+      'hello/jsx.ts': 'export const jsx = () => "made by jsx";',
+      '_shared/cors.ts': 'import { deep } from "deep";\nexport const cors = ["shared", deep];',
+      'other.ts': 'import { deep } from "deep";\nexport default () => deep;',
+      'deno.jsonc': '{ "imports": { "deep": "./_shared/deep.ts" } }',
+      '_shared/deep.ts': 'export const deep = "of all";',
+    });
+    const other = await prepare({ entry: join(root, 'other.ts'), root, name: 'other' });
+    expect(other.bundle).toContain('of all');
+    // The nearest one counts alone, for whatever the function imports.
+    const hello = { entry: join(root, 'hello/index.tsx'), root, name: 'hello' };
+    expect((await failure(hello)).message).toBe(
+      'In _shared/cors.ts, line 1, column 22: Cannot import "deep": it is not among the "imports" of hello/deno.json',
+    );
+    await writeFile(join(root, '_shared/cors.ts'), 'export const cors = "shared";');
+    const { bundle } = await prepare(hello);
+    for (const part of ['high: // http://', 'shared', 'from "node:path"', 'made by jsx'])
+      expect(bundle).toContain(part);
+  });
+
+  it.each<[string, string]>([
+    ['{ "scopes": { "./": { "a": "npm:a" } } }', '"scopes" are not supported'],
+    ['{ "importMap": "./map.json" }', '"importMap" is not supported'],
+    ['{ "imports": { "./a": "./b.ts" } }', 'only names and URLs can be mapped'],
+    ['{ "imports": { "a": "b" } }', 'neither a URL nor a path'],
+    ['{ "imports": { "a/": "npm:a" } }', 'ends with a slash'],
+    ['{ "imports": [] }', '"imports" must be an object'],
+    ['{ "imports": { "a": "../../etc/passwd" } }', 'leads out of the functions folder'],
+    ['{ "imports": { "a": "file:///etc/passwd" } }', 'cannot import files of the server'],
+    ['{ nonsense', 'JSON'],
+  ])('may not have the import map %s', async (map, message) => {
+    const root = await tree({ 'f/index.ts': 'import "a";\nexport default 1;', 'f/deno.json': map });
+    const error = await failure({ entry: join(root, 'f/index.ts'), root, name: 'f' });
+    expect(error.code).toBe('INVALID_FUNCTION');
+    expect(error.message).toContain(message);
+  });
+
   it('may not be a link out of the root, nor malformed UTF-8', async () => {
     const root = await tree({});
     await symlink('/etc/passwd', join(root, 'a.ts'));

@@ -7,6 +7,7 @@ import { HearthError } from '../errors.js';
 import { bundleSource, type Module } from './prepare_bundle.js';
 import { invalid } from './prepare_errors.js';
 import { createFetcher } from './prepare_fetch.js';
+import { findImportMap } from './prepare_import_map.js';
 import type { ImportRecord } from './prepare_lock.js';
 import { createQueue } from './prepare_queue.js';
 import { nameSources } from './prepare_source_map.js';
@@ -30,6 +31,8 @@ export type FunctionSource = {
   name: string;
   /** What the imports of the version before came to: the same bytes again, or an error. */
   before?: ImportRecord | null;
+  /** The hash of that version's bundle, where it need not be made again of the same code: `bundle` is then empty. */
+  keep?: string;
 } & ({ code: string } | { entry: string; root: string });
 
 export interface PrepareOptions {
@@ -84,10 +87,10 @@ export function createPrepare(options: PrepareOptions): Prepare {
   });
 
   return async (source) => {
-    const entry = 'code' in source ? textEntry(source) : await fileEntry(source, maxCodeBytes);
-    checkText(entry.module.code, maxCodeBytes);
+    const own = 'code' in source ? textEntry(source) : await fileEntry(source, maxCodeBytes);
+    checkText(own.module.code, maxCodeBytes);
     const bundle = (failing?: ReadonlyMap<string, string>) =>
-      parsing.run(() => bundleSource({ ...entry, maxCodeBytes, timeoutMs, failing: failing ?? new Map() }));
+      parsing.run(() => bundleSource({ ...own, maxCodeBytes, timeoutMs, failing: failing ?? new Map() }));
 
     const bundled = await bundle();
     if (
@@ -104,11 +107,16 @@ export function createPrepare(options: PrepareOptions): Prepare {
       // (an enum of another file becomes a literal in `import(E.A)`).
       const again = { path: 'main.js', code: bundled.text, extension: '.js', made: true as const };
       const limits = { maxCodeBytes: maxBundleBytes, timeoutMs, failing: new Map<string, string>() };
-      await parsing.run(() => bundleSource({ module: again, root: null, ...limits }));
+      await parsing.run(() => bundleSource({ module: again, root: null, importMap: null, ...limits }));
+      const entry = sha256(bundled.text);
+      const { before = null, keep } = source;
+      if (keep !== undefined && before?.entry === entry)
+        return { code: own.module.code, bundle: '', hash: keep, imports: before };
       const fetched = await fetchImports({
+        entry,
         text: bundled.text,
         asked: bundled.external,
-        before: source.before ?? null,
+        before,
       });
       // Asked again with the failing imports marked, esbuild itself says where in the user's code they are.
       if (fetched.kind === 'failed') {
@@ -121,17 +129,21 @@ export function createPrepare(options: PrepareOptions): Prepare {
     text = nameSources(text);
     if (Buffer.byteLength(text) > maxBundleBytes)
       throw tooLarge('The function with its imports', maxBundleBytes);
-    const hash = createHash('sha256').update(text).digest('hex');
-    return { code: entry.module.code, bundle: text, hash, imports };
+    return { code: own.module.code, bundle: text, hash: sha256(text), imports };
   };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 const NO_HANDLER =
   'The module exports no handler: write `async function handler(request) {…}`, ' +
   '`export default { fetch(request) {…} }` (or `export default` a function), or call `Deno.serve(handler)`';
 
-function textEntry(source: { code: string; name: string }): { module: Module; root: null } {
-  return { module: { path: `${source.name}.ts`, code: source.code }, root: null };
+function textEntry(source: { code: string; name: string }) {
+  const module: Module = { path: `${source.name}.ts`, code: source.code };
+  return { module, root: null, importMap: null };
 }
 
 async function fileEntry(source: { entry: string; root: string }, maxCodeBytes: number) {
@@ -147,6 +159,7 @@ async function fileEntry(source: { entry: string; root: string }, maxCodeBytes: 
   return {
     module: { path: relative(root, path).split(sep).join('/'), code, extension: extname(path) },
     root,
+    importMap: await findImportMap(root, path),
   };
 }
 

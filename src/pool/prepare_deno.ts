@@ -119,7 +119,11 @@ async function launch(args: string[], folder: string, options: DenoOptions): Pro
   }
   const command: string[] = [];
   if (sandbox?.kind === 'bwrap' && sandbox.tools.bwrap !== null && sandbox.root !== null) {
-    command.push(sandbox.tools.bwrap, ...(await walls(sandbox.root, sandbox.denoPath, folder, options)), '--');
+    command.push(
+      sandbox.tools.bwrap,
+      ...(await walls(sandbox.root, sandbox.denoPath, folder, options)),
+      '--',
+    );
     if (sandbox.tools.prlimit !== null) command.push(INSIDE.prlimit, ...LIMITS, '--');
     command.push(INSIDE.deno);
   } else {

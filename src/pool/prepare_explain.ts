@@ -41,7 +41,7 @@ function atPlaces({ stderr, text, asked }: Trouble): Map<string, string> {
   const failing = new Map<string, string>();
   const lines = text.split('\n');
   for (const [, message = '', file = '', line = '', column = ''] of stderr.matchAll(
-    /error: ((?:(?!\n\s+at |\nerror: )[^])*)\n\s+at (\S+):(\d+):(\d+)/g,
+    /error: ((?:(?!\n\s+at |\nerror: )[\s\S])*)\n\s+at (\S+):(\d+):(\d+)/g,
   )) {
     if (!file.endsWith('/entry.js')) continue;
     const specifier = nearest(lines[Number(line) - 1] ?? '', Number(column), asked);
@@ -65,11 +65,11 @@ function inPackages(trouble: Trouble): Map<string, string> {
   const onRecord = locked
     ? 'what this function was built with, or what the registry lists'
     : 'what the registry lists';
-  const [, npm] = /Tarball checksum did not match[^]*? for (\S+@\S+?)\.\s/.exec(stderr) ?? [];
+  const [, npm] = /Tarball checksum did not match[\s\S]*? for (\S+@\S+?)\.\s/.exec(stderr) ?? [];
   if (npm !== undefined) blame(npm, `the checksum of ${npm} is not ${onRecord}`);
-  const [, jsr] = /Integrity check failed for package\.[^]*?Package: (\S+)/.exec(stderr) ?? [];
+  const [, jsr] = /Integrity check failed for package\.[\s\S]*?Package: (\S+)/.exec(stderr) ?? [];
   if (jsr !== undefined) blame(jsr, `the checksum of ${jsr} is not what this function was built with`);
-  const [, url] = /Integrity check failed (?:in|for)[^]*?Specifier: (\S+)/.exec(stderr) ?? [];
+  const [, url] = /Integrity check failed (?:in|for)[\s\S]*?Specifier: (\S+)/.exec(stderr) ?? [];
   if (url !== undefined) {
     const nv = packageIn(url) ?? url;
     blame(nv, `the checksum of ${asked.includes(url) ? 'its text' : nv} is not ${onRecord}`);
@@ -80,13 +80,17 @@ function inPackages(trouble: Trouble): Map<string, string> {
     ) ?? [];
   if (nv !== undefined)
     blame(nv, `${nv} depends on "${outside}" by an address, a git repository or a folder, not by a version`);
-  const [, missing, from] = /Could not find package '([^']+)' from referrer '[^']*' \((\S+)\)/.exec(stderr) ?? [];
+  const [, missing, from] =
+    /Could not find package '([^']+)' from referrer '[^']*' \((\S+)\)/.exec(stderr) ?? [];
   if (missing !== undefined && from !== undefined)
     blame(from, `${from} needs "${missing}", which is not among its dependencies from the registry`);
   for (const [, file = ''] of stderr.matchAll(/error: .*\n\s+at (?!\S+\/entry\.js:)(\S+):\d+:\d+/g)) {
     const within = packageIn(file);
     if (within !== undefined && failing.size === 0)
-      blame(within, `${within} cannot be bundled: a file that it asks for is not there, or is not JavaScript`);
+      blame(
+        within,
+        `${within} cannot be bundled: a file that it asks for is not there, or is not JavaScript`,
+      );
   }
   return failing;
 }

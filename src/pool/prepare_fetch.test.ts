@@ -63,9 +63,14 @@ async function failure(prepare: Prepare, source: FunctionSource): Promise<Hearth
 
 describe('imports', () => {
   it('become part of the module, and a record of what they came to', async () => {
-    registry.npm('alpha', '1.4.0', { 'index.js': 'module.exports = "alpha with " + require("beta")' }, {
-      dependencies: { beta: '^1.0.0' },
-    });
+    registry.npm(
+      'alpha',
+      '1.4.0',
+      { 'index.js': 'module.exports = "alpha with " + require("beta")' },
+      {
+        dependencies: { beta: '^1.0.0' },
+      },
+    );
     registry.npm('beta', '1.1.0', { 'index.js': 'module.exports = "beta 1.1"' });
     registry.jsr('@s/gamma', '0.2.0', {
       'mod.ts': 'import type { T } from "./types.ts";\nimport { x } from "./x.ts";\nexport const g: T = x;',
@@ -99,7 +104,9 @@ describe('imports', () => {
     registry.npm('plain', '1.0.0', { 'index.js': 'module.exports = 1' });
     const { prepare, cacheDir } = make();
     const { bundle } = await prepare(
-      text('import one from "npm:plain";\ninterface A {\n  a: number;\n}\nexport default (a: A) => [a, one];'),
+      text(
+        'import one from "npm:plain";\ninterface A {\n  a: number;\n}\nexport default (a: A) => [a, one];',
+      ),
     );
     const map: { sources: string[] } = JSON.parse(
       Buffer.from(bundle.slice(bundle.lastIndexOf('base64,') + 7), 'base64').toString(),
@@ -110,10 +117,15 @@ describe('imports', () => {
 
   it('run no scripts of packages', async () => {
     const mark = join(dir, 'ran');
-    registry.npm('scripted', '1.0.0', { 'index.js': 'module.exports = 1' }, {
-      hasInstallScript: true,
-      scripts: { preinstall: `touch ${mark}`, install: `touch ${mark}`, postinstall: `touch ${mark}` },
-    });
+    registry.npm(
+      'scripted',
+      '1.0.0',
+      { 'index.js': 'module.exports = 1' },
+      {
+        hasInstallScript: true,
+        scripts: { preinstall: `touch ${mark}`, install: `touch ${mark}`, postinstall: `touch ${mark}` },
+      },
+    );
     for (const change of [{}, { sandbox: null }]) await make(change).prepare(importing('npm:scripted'));
     expect(await readdir(dir)).not.toContain('ran');
   });
@@ -122,13 +134,24 @@ describe('imports', () => {
     const file = join(dir, 'credentials.json');
     await writeFile(file, '{"admin_key":"of the server"}');
     registry.npm('thief', '1.0.0', { 'index.js': `module.exports = require(${JSON.stringify(file)})` });
-    registry.npm('reader', '1.0.0', {
-      'index.mjs': 'import text from "../../../../bundles/own/deno.lock" with { type: "text" };\nexport default text;',
-    }, { main: 'index.mjs', type: 'module' });
+    registry.npm(
+      'reader',
+      '1.0.0',
+      {
+        'index.mjs':
+          'import text from "../../../../bundles/own/deno.lock" with { type: "text" };\nexport default text;',
+      },
+      { main: 'index.mjs', type: 'module' },
+    );
     await writeFile(join(dir, '.npmrc'), `//127.0.0.1/:_authToken=of-the-server\n`);
-    registry.npm('rc', '1.0.0', {
-      'index.mjs': `import text from "${'../'.repeat(4)}bundles/own/.npmrc" with { type: "text" };\nexport default text;`,
-    }, { main: 'index.mjs', type: 'module' });
+    registry.npm(
+      'rc',
+      '1.0.0',
+      {
+        'index.mjs': `import text from "${'../'.repeat(4)}bundles/own/.npmrc" with { type: "text" };\nexport default text;`,
+      },
+      { main: 'index.mjs', type: 'module' },
+    );
     const refused = async (name: string, change: Partial<PrepareOptions>) => {
       const error = await failure(make(change).prepare, importing(`npm:${name}`));
       expect(error.code).toBe('INVALID_FUNCTION');
@@ -136,7 +159,9 @@ describe('imports', () => {
     };
     // Behind the walls there is no such file; where there are none, what came of it is looked through.
     const unwalled = sandbox === null;
-    expect(await refused('thief', {})).toMatch(unwalled ? /not one of a package/ : /thief@1\.0\.0 cannot be bundled/);
+    expect(await refused('thief', {})).toMatch(
+      unwalled ? /not one of a package/ : /thief@1\.0\.0 cannot be bundled/,
+    );
     expect(await refused('thief', { sandbox: null })).toMatch(/not one of a package \(credentials\.json\)/);
     for (const name of ['reader', 'rc'])
       expect(await refused(name, {})).toMatch(unwalled ? /cannot be bundled/ : /not one of a package/);
@@ -157,7 +182,10 @@ describe('a version of imports on record', () => {
     const more = 'import it from "npm:moving@1";\nimport b from "npm:added";\nexport default () => [it, b];';
     const grown = await make().prepare({ ...text(more), before });
     expect(grown.bundle).toContain('the first');
-    expect(grown.imports?.resolved.map(({ resolved }) => resolved)).toEqual(['npm:added@1.0.0', 'npm:moving@1.0.0']);
+    expect(grown.imports?.resolved.map(({ resolved }) => resolved)).toEqual([
+      'npm:added@1.0.0',
+      'npm:moving@1.0.0',
+    ]);
     const shrunk = await make().prepare({ ...importing('npm:added'), before: grown.imports });
     expect(shrunk.imports?.resolved.map(({ resolved }) => resolved)).toEqual(['npm:added@1.0.0']);
     expect(shrunk.imports?.lock).not.toContain('moving');
@@ -166,7 +194,12 @@ describe('a version of imports on record', () => {
   });
 
   it('refuses what was published again under the same version', async () => {
-    registry.npm('top', '1.0.0', { 'index.js': 'module.exports = require("deep")' }, { dependencies: { deep: '1' } });
+    registry.npm(
+      'top',
+      '1.0.0',
+      { 'index.js': 'module.exports = require("deep")' },
+      { dependencies: { deep: '1' } },
+    );
     registry.npm('deep', '1.0.0', { 'index.js': 'module.exports = "honest"' });
     registry.jsr('@s/swapped', '1.0.0', { 'mod.ts': 'export default "honest";' });
     const npm = await make().prepare(importing('npm:top'));
@@ -176,10 +209,14 @@ describe('a version of imports on record', () => {
 
     const error = await failure(make().prepare, { ...importing('npm:top'), before: npm.imports });
     expect(error.code).toBe('INVALID_FUNCTION');
-    expect(error.message).toContain('Cannot load "npm:top": the checksum of deep@1.0.0 is not what this function');
+    expect(error.message).toContain(
+      'Cannot load "npm:top": the checksum of deep@1.0.0 is not what this function',
+    );
     expect(error.details?.[0]).toMatchObject({ line: 1, column: 16 });
     const other = await failure(make().prepare, { ...importing('jsr:@s/swapped@1'), before: jsr.imports });
-    expect(other.message).toContain('the checksum of @s/swapped@1.0.0 is not what this function was built with');
+    expect(other.message).toContain(
+      'the checksum of @s/swapped@1.0.0 is not what this function was built with',
+    );
   });
 });
 
@@ -200,7 +237,12 @@ describe('a deploy is refused', () => {
       'jsr:@s/tampered',
       'the checksum of @s/tampered@1.0.0 is not what the registry lists',
     ],
-    ['a version that is missing', () => registry.npm('here', '1.0.0', {}), 'npm:here@99', 'no such package or version'],
+    [
+      'a version that is missing',
+      () => registry.npm('here', '1.0.0', {}),
+      'npm:here@99',
+      'no such package or version',
+    ],
     ['a package that is missing', () => {}, 'npm:@nobody/nothing@1', 'no such package or version'],
     ['a package of jsr that is missing', () => {}, 'jsr:@s/nothing', 'no such package or version'],
     [
@@ -224,14 +266,25 @@ describe('a deploy is refused', () => {
     ],
     [
       'a dependency on a git repository',
-      () => registry.npm('git', '1.0.0', { 'index.js': '' }, { dependencies: { inner: 'git+https://127.0.0.1/x.git' } }),
+      () =>
+        registry.npm(
+          'git',
+          '1.0.0',
+          { 'index.js': '' },
+          { dependencies: { inner: 'git+https://127.0.0.1/x.git' } },
+        ),
       'npm:git',
       'git@1.0.0 depends on "inner" by an address',
     ],
     [
       'a dependency on a folder',
       () =>
-        registry.npm('folder', '1.0.0', { 'index.js': 'require("inner")' }, { dependencies: { inner: 'file:../inner' } }),
+        registry.npm(
+          'folder',
+          '1.0.0',
+          { 'index.js': 'require("inner")' },
+          { dependencies: { inner: 'file:../inner' } },
+        ),
       'npm:folder',
       'folder@1.0.0 needs "inner", which is not among its dependencies from the registry',
     ],
@@ -243,7 +296,10 @@ describe('a deploy is refused', () => {
     ],
   ])('for %s, with the import and its place', async (_, publish, specifier, message) => {
     publish();
-    const error = await failure(make().prepare, text(`\n  import it from "${specifier}";\nexport default it;`));
+    const error = await failure(
+      make().prepare,
+      text(`\n  import it from "${specifier}";\nexport default it;`),
+    );
     expect(error.code).toBe('INVALID_FUNCTION');
     expect(error.message).toContain(`Line 2, column 18: Cannot load "${specifier}": `);
     expect(error.message).toContain(message);
@@ -276,13 +332,18 @@ describe('a deploy is refused', () => {
   });
 
   it('when it fetches more than it may', async () => {
-    const files = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`f${n}.js`, 'x'.repeat(1_000_000)]));
+    const files = Object.fromEntries(
+      Array.from({ length: 40 }, (_, n) => [`f${n}.js`, 'x'.repeat(1_000_000)]),
+    );
     registry.npm('huge', '1.0.0', { 'index.js': '', ...files });
     registry.npm('waits', '1.0.0', { 'index.js': '' });
     registry.on('/waits/-/waits-1.0.0.tgz', () => {}); // never answered: there is time to look
     const source = text('import "npm:huge";\nimport "npm:waits";\nexport default 1;');
     const error = await failure(make({ maxFetchBytes: 20_000_000, timeoutMs: 30_000 }).prepare, source);
-    expect([error.code, error.message]).toEqual(['TOO_LARGE', expect.stringContaining('more than 20000000 bytes')]);
+    expect([error.code, error.message]).toEqual([
+      'TOO_LARGE',
+      expect.stringContaining('more than 20000000 bytes'),
+    ]);
   });
 });
 

@@ -18,6 +18,8 @@ export type Fetched =
 export interface FetchRequest {
   /** The module that the first step made. */
   text: string;
+  /** SHA-256 of it, hex. */
+  entry: string;
   /** Its `npm:`, `jsr:` and `https:` imports. */
   asked: string[];
   /** What they came to the last time; null: whatever there is now. */
@@ -81,10 +83,18 @@ async function fetchImports(request: FetchRequest, options: FetchOptions): Promi
     if (home !== undefined) await copyIfThere(join(home, '.npmrc'), join(folder, '.npmrc'));
 
     const bundling = ['--platform', 'deno', '--sourcemap', 'inline', '-o', 'out.js', 'entry.js'];
-    const bundled = finished(await runDeno(['bundle', ...FLAGS, ...bundling], folder, options), request, options);
+    const bundled = finished(
+      await runDeno(['bundle', ...FLAGS, ...bundling], folder, options),
+      request,
+      options,
+    );
     if (bundled.code !== 0) {
       // `deno bundle` keeps to itself what went wrong while it fetched.
-      const caching = finished(await runDeno(['cache', ...FLAGS, 'entry.js'], folder, options), request, options);
+      const caching = finished(
+        await runDeno(['cache', ...FLAGS, 'entry.js'], folder, options),
+        request,
+        options,
+      );
       const stderr = caching.code === 0 ? bundled.stderr : caching.stderr;
       const lock = await readIfThere(lockPath);
       const locked = before !== null;
@@ -106,24 +116,28 @@ function finished(run: DenoRun, { asked }: FetchRequest, options: FetchOptions) 
     throw new HearthError('TOO_LARGE', message, { details: [{ field: 'code', message }] });
   }
   const seconds = Math.round(options.timeoutMs / 1000);
-  throw invalid([{ message: `The imports could not be fetched within ${seconds} seconds: ${asked.join(', ')}` }]);
+  throw invalid([
+    { message: `The imports could not be fetched within ${seconds} seconds: ${asked.join(', ')}` },
+  ]);
 }
 
 /** Looks at what Deno made before anything of it is kept. */
 async function accept(
   folder: string,
   lockPath: string,
-  { asked }: FetchRequest,
+  { asked, entry }: FetchRequest,
   options: FetchOptions,
 ): Promise<Fetched> {
   const out = join(folder, 'out.js');
   const { size } = await stat(out);
   // Deno's map still holds the packages' sources, which are dropped later: hence the wider bound here.
   if (size > options.maxBundleBytes * 4) throw await tooHeavy(out, size, options.maxBundleBytes);
-  const imports = recordOf(asked, await readFile(lockPath, 'utf8'));
+  const imports = recordOf(asked, entry, await readFile(lockPath, 'utf8'));
   const packages = Object.keys(readLock(imports.lock).npm).length;
   if (packages > MAX_PACKAGES)
-    throw invalid([{ message: `The imports bring ${packages} packages with them; ${MAX_PACKAGES} are allowed` }]);
+    throw invalid([
+      { message: `The imports bring ${packages} packages with them; ${MAX_PACKAGES} are allowed` },
+    ]);
   const text = await readFile(out, 'utf8');
   const stranger = strangerIn(text, placesOf(folder, options), { denoDir: options.cacheDir, folder });
   if (stranger !== null) {
@@ -145,7 +159,9 @@ async function tooHeavy(out: string, size: number, limit: number): Promise<Heart
   const { name, bytes } = await heaviestOf(out);
   const message =
     `The function with its imports is over the limit of ${limit} bytes: ` +
-    (name === null ? `it has ${size} with its source map` : `the largest of them, ${name}, has ${bytes} alone`);
+    (name === null
+      ? `it has ${size} with its source map`
+      : `the largest of them, ${name}, has ${bytes} alone`);
   return new HearthError('TOO_LARGE', message, {
     details: [{ field: 'code', message: `may have ${limit} bytes with its imports` }],
   });

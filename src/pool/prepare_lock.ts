@@ -14,6 +14,8 @@ export interface ResolvedImport {
 export interface ImportRecord {
   /** The import specifiers as the code has them, sorted. */
   asked: string[];
+  /** SHA-256 of the module that was left to be bundled with them, hex: the same again comes to the same. */
+  entry: string;
   /** Deno's lock file, format 5, without the addresses of tarballs. */
   lock: string;
   resolved: ResolvedImport[];
@@ -45,7 +47,7 @@ export function readLock(text: string): Lock {
 }
 
 /** Of a lock file that may know more: what `asked` and whatever that needs came to. */
-export function recordOf(asked: readonly string[], text: string): ImportRecord {
+export function recordOf(asked: readonly string[], entry: string, text: string): ImportRecord {
   const whole = readLock(text);
   const specifiers = new Set(asked.map((each) => keyOf(each, whole)).filter((key) => key !== null));
   for (const specifier of specifiers) {
@@ -65,7 +67,12 @@ export function recordOf(asked: readonly string[], text: string): ImportRecord {
     if (whole.jsr[jsr] !== undefined) lock.jsr[jsr] = whole.jsr[jsr];
     for (const [name, found] of npmPackages(whole, specifier)) lock.npm[name] = withoutAddress(found);
   }
-  return { asked: [...asked].sort(), lock: JSON.stringify(sorted(lock)), resolved: resolvedOf(asked, lock) };
+  return {
+    asked: [...asked].sort(),
+    entry,
+    lock: JSON.stringify(sorted(lock)),
+    resolved: resolvedOf(asked, lock),
+  };
 }
 
 /** What the next deploy goes by: a URL that is no longer asked for may have brought others, which only a new look tells. */

@@ -154,7 +154,10 @@ async function insertVersion(
     version: meta.version,
     hash: meta.hash,
     code,
-    imports: imports === null ? null : sql.json({ ...imports, resolved: imports.resolved.map((each) => ({ ...each })) }),
+    imports:
+      imports === null
+        ? null
+        : sql.json({ ...imports, resolved: imports.resolved.map((each) => ({ ...each })) }),
     created_by: createdBy,
   };
   await sql`insert into function_versions ${sql(columns)}`;

@@ -1,4 +1,6 @@
 /** The functions that are stored: how they are found, listed and changed. */
+
+import { type CodeCacheKey, dropOldCodeCaches, findCodeCache, keepCodeCache } from './code_caches.js';
 import type { Sql } from './connection.js';
 import { findBundle } from './function_bundles.js';
 import {
@@ -48,6 +50,11 @@ export interface Functions {
   changedSince(seq: bigint | string): Promise<FunctionChanges>;
   /** The JavaScript module that a process loads. */
   bundle(hash: string): Promise<string | null>;
+  /** V8's code cache of it; null if there is none. */
+  codeCache(key: CodeCacheKey): Promise<Buffer | null>;
+  keepCodeCache(key: CodeCacheKey, bytes: Buffer): Promise<void>;
+  /** Those of engines that no node has had for long. */
+  dropOldCodeCaches(): Promise<void>;
   /** Newest first. */
   versions(tenant: string, name: string): Promise<FunctionVersion[]>;
   /** Those that `reload` may change and delete. */
@@ -109,6 +116,9 @@ export function createFunctions(sql: Sql): Functions {
     },
 
     bundle: (hash) => findBundle(sql, hash),
+    codeCache: (key) => findCodeCache(sql, key),
+    keepCodeCache: (key, bytes) => keepCodeCache(sql, key, bytes),
+    dropOldCodeCaches: () => dropOldCodeCaches(sql),
 
     versions: (tenant, name) =>
       sql.asTenant(tenant, async (sql) => [

@@ -80,6 +80,8 @@ export interface ResolvedImport {
 export interface ImportRecord {
   /** The import specifiers as the code has them, sorted. */
   asked: string[];
+  /** SHA-256 of the module that was left to be bundled with them, hex: the same again comes to the same. */
+  entry: string;
   /** Deno's lock file, format 5. */
   lock: string;
   resolved: ResolvedImport[];

@@ -188,6 +188,8 @@ export type PrepareSource = {
   name: string;
   /** What the imports of the version before came to. */
   before?: ImportRecord | null;
+  /** The hash of its bundle, where it need not be made again of the same code: `bundle` is then empty. */
+  keep?: string;
 } & ({ code: string } | { entry: string; root: string });
 
 /** What a router gets when it is forked, besides the environment. */

@@ -20,6 +20,8 @@ export type SourceToPrepare = {
   name: string;
   /** What the imports of the version before came to. */
   before?: ImportRecord | null;
+  /** The hash of its bundle, where it need not be made again of the same code: `bundle` is then empty. */
+  keep?: string;
 } & ({ code: string } | { entry: string; root: string });
 
 export interface ApiOptions {

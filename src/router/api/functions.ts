@@ -130,7 +130,8 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
         const before = update_imports === 'true' ? null : current.imports;
         const update = validate(FunctionUpdate, await readJson(c.req.raw, bodyLimit(maxCodeBytes)));
         const { code, ...given } = withoutRepeated(update, toListed(current));
-        const fresh = code === undefined ? undefined : await deploy({ code, name: current.name, before }, prepare);
+        const fresh =
+          code === undefined ? undefined : await deploy({ code, name: current.name, before }, prepare);
         const settings = { ...fresh?.settings, ...toSettings(given) };
         if (fresh === undefined && Object.keys(settings).length === 0) return c.json(toRecord(current));
         const meta = await store.functions.update(tenant, current.name, {

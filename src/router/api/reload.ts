@@ -96,7 +96,10 @@ async function reloadOne(
     throw new HearthError('CONFLICT', 'name is taken by a function that was created through the API');
   }
   const { prepared, settings } = await deploy(
-    { entry, root: functionsDir, name, before: current?.imports ?? null },
+    {
+      ...{ entry, root: functionsDir, name, before: current?.imports ?? null },
+      ...(current === undefined ? {} : { keep: current.hash }),
+    },
     prepare,
   );
   if (current === undefined) {
