@@ -13,19 +13,50 @@ export interface ImportCacheOptions {
 }
 
 export interface ImportCache {
-  /** Runs what reads and fills the cache. What is over the bound afterwards goes as soon as nobody does. */
+  /** Runs what reads and fills the cache; while it is to be emptied, whoever comes waits for those that are at it. */
   use<T>(work: () => Promise<T>): Promise<T>;
+  /** Something was fetched. Where that is too much, the cache is emptied as soon as nobody uses it. */
+  grown(): void;
+  /** As it was found last; null: it has not been looked at. */
+  bytes(): number | null;
 }
 
 export function createImportCache(options: ImportCacheOptions): ImportCache {
   let users = 0;
+  let known: number | null = null;
+  let looking = false;
   let emptying: Promise<void> | null = null;
+  let onIdle: () => void = () => {};
 
-  async function tidy() {
-    if ((await bytesBelow(options.dir)) <= options.maxBytes) return;
-    for (const name of await readdir(options.dir)) {
-      if (options.kept.includes(name)) continue;
-      await rm(join(options.dir, name), { recursive: true, force: true });
+  async function look() {
+    if (looking) return;
+    looking = true;
+    try {
+      known = await bytesBelow(options.dir);
+      if (known > options.maxBytes) emptying ??= empty();
+    } catch (thrown) {
+      options.onWarning(thrown); // a disk that fails: looked at again when something more is fetched
+    } finally {
+      looking = false;
+    }
+  }
+
+  async function empty() {
+    if (users > 0) {
+      await new Promise<void>((resolve) => {
+        onIdle = resolve;
+      });
+    }
+    try {
+      for (const name of await readdir(options.dir)) {
+        if (options.kept.includes(name)) continue;
+        await rm(join(options.dir, name), { recursive: true, force: true });
+      }
+      known = await bytesBelow(options.dir);
+    } catch (thrown) {
+      options.onWarning(thrown); // a disk that fails: the next deploy that fetches something tries again
+    } finally {
+      emptying = null;
     }
   }
 
@@ -36,16 +67,11 @@ export function createImportCache(options: ImportCacheOptions): ImportCache {
       try {
         return await work();
       } finally {
-        // Those that come meanwhile wait; the answer to this one does not.
-        if (--users === 0) {
-          emptying = tidy()
-            .catch(options.onWarning)
-            .finally(() => {
-              emptying = null;
-            });
-        }
+        if (--users === 0) onIdle();
       }
     },
+    grown: () => void look(),
+    bytes: () => known,
   };
 }
 

@@ -13,8 +13,7 @@ export interface DenoOptions {
   /** The walls of this machine; null: none but those of the node's own user. */
   sandbox: Sandbox | null;
   env: Readonly<Record<string, string | undefined>>;
-  timeoutMs: number;
-  /** Bytes that the cache may grow by meanwhile. */
+  /** Bytes that one deploy may fetch. */
   maxFetchBytes: number;
 }
 
@@ -59,10 +58,21 @@ export function placesOf(folder: string, { cacheDir, sandbox }: DenoOptions): De
   return { denoDir: INSIDE.denoDir, folder: join(INSIDE.denoDir, FOLDERS, OWN) };
 }
 
+export interface RunLimits {
+  /** ms, at least 1. */
+  timeoutMs: number;
+  /** Bytes of the cache before anything was fetched for this deploy. */
+  bytesBefore: number | Promise<number>;
+}
+
 /** @param folder the deploy's own, below `<cacheDir>/bundles`: Deno's working directory and home. */
-export async function runDeno(args: string[], folder: string, options: DenoOptions): Promise<DenoRun> {
+export async function runDeno(
+  args: string[],
+  folder: string,
+  options: DenoOptions,
+  limits: RunLimits,
+): Promise<DenoRun> {
   const { command, env, cwd } = await launch(args, folder, options);
-  const before = await bytesBelow(options.cacheDir);
   return await new Promise((resolve, reject) => {
     const child = spawn(command[0] ?? '', command.slice(1), {
       cwd,
@@ -76,9 +86,10 @@ export async function runDeno(args: string[], folder: string, options: DenoOptio
       ended ??= why;
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     };
-    const timer = setTimeout(end, options.timeoutMs, 'timeout');
+    const timer = setTimeout(end, limits.timeoutMs, 'timeout');
     const watch = setInterval(async () => {
-      if ((await bytesBelow(options.cacheDir)) - before > options.maxFetchBytes) end('too-large');
+      const bytes = await bytesBelow(options.cacheDir);
+      if (bytes - (await limits.bytesBefore) > options.maxFetchBytes) end('too-large');
     }, WATCH_MS);
     const settle = () => {
       clearTimeout(timer);
@@ -145,11 +156,13 @@ async function walls(root: string, deno: string, folder: string, options: DenoOp
   return [
     ...['--die-with-parent', '--new-session', '--unshare-user', '--unshare-pid', '--unshare-ipc'],
     ...['--unshare-uts', '--unshare-cgroup-try', '--cap-drop', 'ALL', '--hostname', 'hearth'],
+    ...['--dev', '/dev', '--size', `${64 * MIB}`, '--tmpfs', '/tmp'],
     ...shared.flatMap((path) => ['--ro-bind', join(root, path), path]),
     ...[...OF_THE_MACHINE, ...certificates].flatMap((path) => ['--ro-bind-try', path, path]),
     ...['--ro-bind', deno, INSIDE.deno, '--dir', '/proc/self', '--symlink', INSIDE.deno, '/proc/self/exe'],
-    ...['--dev', '/dev', '--size', `${64 * MIB}`, '--tmpfs', '/tmp'],
     ...['--bind', options.cacheDir, places.denoDir, '--tmpfs', join(places.denoDir, FOLDERS)],
+    // The program that Deno runs in there.
+    ...['--ro-bind-try', join(options.cacheDir, 'dl'), join(places.denoDir, 'dl')],
     ...['--bind', folder, places.folder, '--chdir', places.folder],
   ];
 }

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startHttpsHost } from '../../test/support/https_host.js';
+import { until } from '../../test/support/node.js';
 import { type Registry, startRegistry } from '../../test/support/registry.js';
 import { HearthError } from '../errors.js';
 import { findDeno, findDenoEsbuild } from './deno_binary.js';
@@ -347,6 +349,48 @@ describe('a deploy is refused', () => {
   });
 });
 
+it('an https import is locked by the text of each of its modules', async () => {
+  const host = await startHttpsHost('esm.sh');
+  try {
+    const DENO_CERT = join(dir, 'host.pem');
+    await writeFile(DENO_CERT, host.certificate);
+    host.modules.set('/delta.ts', 'import { e } from "./epsilon.ts";\nexport const delta: string = e + "!";');
+    host.modules.set('/epsilon.ts', 'export const e = "of epsilon";');
+    const env = { PATH: process.env.PATH, HOME: dir, HTTPS_PROXY: host.proxy, DENO_CERT };
+    const url = 'https://esm.sh/delta.ts';
+    const source = text(`import { delta } from "${url}";\nexport default () => delta;`);
+    const { bundle, imports } = await make({ env }).prepare(source);
+    expect(bundle).toContain('of epsilon');
+    expect(imports?.resolved).toEqual([
+      { specifier: url, resolved: url, integrity: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      { specifier: null, resolved: 'https://esm.sh/epsilon.ts', integrity: expect.any(String) },
+    ]);
+    const again = await make({ env }).prepare({ ...source, before: imports });
+    expect(again.imports).toEqual(imports);
+
+    host.modules.set('/epsilon.ts', 'export const e = "of somebody else";');
+    const changed = await failure(make({ env }).prepare, { ...source, before: imports });
+    expect(changed.message).toContain(
+      `Cannot load "${url}": the checksum of https://esm.sh/epsilon.ts is not what this function was built with`,
+    );
+    host.modules.delete('/epsilon.ts');
+    const missing = await failure(make({ env }).prepare, source);
+    expect([missing.code, missing.message]).toEqual([
+      'INVALID_FUNCTION',
+      expect.stringContaining(`Cannot load "${url}"`),
+    ]);
+    host.modules.set('/epsilon.ts', 'export { e } from "file:///etc/hostname";');
+    expect((await failure(make({ env }).prepare, source)).message).toContain(`Cannot load "${url}"`);
+    // Nobody else's certificate is believed.
+    const other = await startHttpsHost('esm.sh');
+    const wrong = await failure(make({ env: { ...env, HTTPS_PROXY: other.proxy } }).prepare, source);
+    expect(wrong.message).toContain(`Cannot load "${url}"`);
+    await other.stop();
+  } finally {
+    await host.stop();
+  }
+});
+
 describe('what was fetched', () => {
   it('is let go once it is more than may be kept, and fetched again when it is needed', async () => {
     registry.npm('kept', '1.0.0', { 'index.js': `module.exports = "${'k'.repeat(200_000)}"` });
@@ -355,6 +399,8 @@ describe('what was fetched', () => {
     expect(await readdir(cacheDir)).toContain('npm');
     const small = make({ cacheDir, maxCacheBytes: 100_000 });
     const { imports } = await small.prepare(importing('npm:kept'));
+    await until(async () => !(await readdir(cacheDir)).includes('npm'));
+    expect((await readdir(cacheDir)).sort()).toEqual(['bundles', 'dl']);
     const asked = registry.requests.length;
     expect((await small.prepare({ ...importing('npm:kept'), before: imports })).imports).toEqual(imports);
     expect(registry.requests.slice(asked)).toContain('/kept/-/kept-1.0.0.tgz');

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HearthError, messageOf } from '../errors.js';
-import { createImportCache } from './import_cache.js';
+import { bytesBelow, createImportCache, type ImportCache } from './import_cache.js';
 import { type DenoOptions, type DenoRun, FOLDERS, placesOf, runDeno } from './prepare_deno.js';
 import { invalid } from './prepare_errors.js';
 import { explain } from './prepare_explain.js';
@@ -28,6 +28,8 @@ export interface FetchRequest {
 
 export interface FetchOptions extends DenoOptions {
   maxBundleBytes: number;
+  /** ms for all of it. */
+  timeoutMs: number;
   /** Bytes of what is kept of fetched packages over which it is let go. */
   maxCacheBytes: number;
   /** The esbuild that this Deno bundles with; null: Deno gets it from the npm registry. */
@@ -53,7 +55,7 @@ export function createFetcher(options: FetchOptions): (request: FetchRequest) =>
           ready = null;
         });
         await ready;
-        return await fetchImports(request, options);
+        return await fetchImports(request, options, cache);
       }),
     );
 }
@@ -72,7 +74,11 @@ async function settle({ cacheDir, esbuildPath }: FetchOptions): Promise<void> {
   await rename(part, target);
 }
 
-async function fetchImports(request: FetchRequest, options: FetchOptions): Promise<Fetched> {
+async function fetchImports(
+  request: FetchRequest,
+  options: FetchOptions,
+  cache: ImportCache,
+): Promise<Fetched> {
   const { text, asked, before } = request;
   const folder = await mkdtemp(join(options.cacheDir, FOLDERS, 'bundle-'));
   const lockPath = join(folder, 'deno.lock');
@@ -82,19 +88,21 @@ async function fetchImports(request: FetchRequest, options: FetchOptions): Promi
     const home = options.env.HOME;
     if (home !== undefined) await copyIfThere(join(home, '.npmrc'), join(folder, '.npmrc'));
 
-    const bundling = ['--platform', 'deno', '--sourcemap', 'inline', '-o', 'out.js', 'entry.js'];
-    const bundled = finished(
-      await runDeno(['bundle', ...FLAGS, ...bundling], folder, options),
-      request,
-      options,
+    const until = performance.now() + options.timeoutMs;
+    const known = cache.bytes();
+    const bytesBefore = known ?? bytesBelow(options.cacheDir);
+    const run = async (command: string, ...args: string[]) => {
+      const limits = { timeoutMs: Math.max(1, until - performance.now()), bytesBefore };
+      const ended = await runDeno([command, ...FLAGS, ...args], folder, options, limits);
+      if (ended.kind !== 'exit' || /^Download /m.test(ended.stderr) || known === null) cache.grown();
+      return finished(ended, request, options);
+    };
+    const bundled = await run(
+      ...(['bundle', '--platform', 'deno', '--sourcemap', 'inline', '-o', 'out.js', 'entry.js'] as const),
     );
     if (bundled.code !== 0) {
       // `deno bundle` keeps to itself what went wrong while it fetched.
-      const caching = finished(
-        await runDeno(['cache', ...FLAGS, 'entry.js'], folder, options),
-        request,
-        options,
-      );
+      const caching = await run('cache', 'entry.js');
       const stderr = caching.code === 0 ? bundled.stderr : caching.stderr;
       const lock = await readIfThere(lockPath);
       const locked = before !== null;
