@@ -1,8 +1,10 @@
 /** Imports at deploy: what is fetched, what it is held to, and what is said of what cannot be had. */
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startHttpsHost } from '../../test/support/https_host.js';
 import { until } from '../../test/support/node.js';
@@ -13,6 +15,7 @@ import { createPrepare, type FunctionSource, type Prepare, type PrepareOptions }
 import { findTools, type Sandbox } from './sandbox.js';
 import { makeSandboxRoot } from './sandbox_root.js';
 
+const run = promisify(execFile);
 let dir: string;
 let registry: Registry;
 let sandbox: Sandbox | null = null;
@@ -105,6 +108,17 @@ describe('imports', () => {
   it("leave the user's own lines in stacks and nothing of this machine in the module", async () => {
     registry.npm('plain', '1.0.0', { 'index.js': 'module.exports = 1' });
     const { prepare, cacheDir } = make();
+    registry.npm('builtin', '1.0.0', { 'index.js': 'module.exports = require("node:os").EOL' });
+    for (const name of ['plain', 'builtin']) {
+      const thrower =
+        `import it from "npm:${name}";\ninterface A {\n  a: number;\n}\n` +
+        'if (it) throw new Error("here");\nexport default it;';
+      const file = join(dir, `${name}.js`);
+      await writeFile(file, (await prepare(text(thrower))).bundle);
+      const env = { PATH: process.env.PATH, HOME: dir, NO_COLOR: '1' };
+      const stack = await run(findDeno(), ['run', '--no-config', '--no-lock', file], { env }).catch(String);
+      expect(stack).toMatch(/here[\s\S]*\/hello\.ts:5:\d+/);
+    }
     const { bundle } = await prepare(
       text(
         'import one from "npm:plain";\ninterface A {\n  a: number;\n}\nexport default (a: A) => [a, one];',

@@ -10,6 +10,7 @@ import { explain } from './prepare_explain.js';
 import { type ImportRecord, lockFor, readLock, recordOf } from './prepare_lock.js';
 import { heaviestOf, strangerIn } from './prepare_modules.js';
 import { createQueue } from './prepare_queue.js';
+import { alignLines } from './prepare_source_map.js';
 
 export type Fetched =
   | { kind: 'ok'; text: string; imports: ImportRecord }
@@ -155,7 +156,7 @@ async function accept(
   }
   if (Buffer.byteLength(text) - mapBytes(text) > options.maxBundleBytes)
     throw await tooHeavy(out, size, options.maxBundleBytes);
-  return { kind: 'ok', text, imports };
+  return { kind: 'ok', text: alignLines(text), imports };
 }
 
 function mapBytes(text: string): number {

@@ -226,6 +226,10 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     }
   }
 
+  function writeCache(bytes: Buffer | null): Promise<void> | null {
+    return bytes === null ? null : writeFile(join(dir, 'code', V8_FILE), bytes, { mode: 0o444 });
+  }
+
   function kill(reason: KillReason) {
     if (state === 'gone') return;
     killedFor ??= reason;
@@ -263,10 +267,10 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       });
       loaded.catch(() => {}); // whoever awaits it below is told; if writing fails first, nobody does
       const harvest = what.v8 === null && what.code.length >= MIN_CACHED_BYTES;
-      if (harvest) maxCacheText = Math.ceil((what.code.length * MAX_CACHE_FACTOR * 4) / 3);
-      const written = codeFiles.write(what.code);
-      if (written !== null) await written;
-      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o444 });
+      if (harvest)
+        maxCacheText = Math.ceil(((what.code.length * MAX_CACHE_FACTOR + DENOS_OWN_CACHES) * 4) / 3);
+      const written = [codeFiles.write(what.code), writeCache(what.v8)];
+      if (written.some((each) => each !== null)) await Promise.all(written);
       control.send({
         t: 'claim',
         claim: {
@@ -276,7 +280,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
           entry: `file://${launch.inside.code}/${MODULE_FILE}`,
           env: what.env,
           permissions: what.permissions,
-          v8: what.v8 === null ? null : `${launch.inside.code}/v8.bin`,
+          v8: what.v8 === null ? null : `${launch.inside.code}/${V8_FILE}`,
           harvest,
         },
       });
@@ -359,6 +363,9 @@ async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): 
 export const MIN_CACHED_BYTES = 48 * 1024;
 /** Times the code that V8's cache of it may have; one and a half is usual. */
 const MAX_CACHE_FACTOR = 6;
+/** Bytes that those of Deno's own modules, which come with it, may have; all of them together have less. */
+const DENOS_OWN_CACHES = 4 * 1024 * 1024;
+const V8_FILE = 'v8.bin';
 
 /** One that has been removed meanwhile is done without. */
 function openIfThere(path: string): number | null {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HearthError } from '../errors.js';
 import type { CodeCache } from '../pool/code_cache.js';
-import { MIN_CACHED_BYTES } from '../pool/process.js';
+import { MIN_CACHED_BYTES, type Specification } from '../pool/process.js';
 import type { CodeCacheKey } from '../store/code_caches.js';
 import { isDatabaseAway } from '../store/database_errors.js';
 import type { FunctionMeta } from '../store/types.js';
@@ -18,7 +18,7 @@ export interface FunctionCodeOptions {
 }
 
 export interface FunctionCode {
-  of(fn: FunctionMeta): Promise<{ code: Buffer; v8: Buffer | null }>;
+  of(fn: FunctionMeta): Promise<Pick<Specification, 'code' | 'v8'>>;
   /** A process of the function handed out V8's cache: from now on its others get it, on every node. */
   onCodeCache(fn: FunctionMeta, bytes: Buffer): Promise<void>;
 }

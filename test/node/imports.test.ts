@@ -2,8 +2,9 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { errorOf, followLog } from '../support/answers.js';
+import { errorOf, executionOf, followLog } from '../support/answers.js';
 import { until } from '../support/node.js';
 import { type Registry, startRegistry } from '../support/registry.js';
 import { startTenantNode, type TenantNode } from '../support/tenants.js';
@@ -28,7 +29,9 @@ beforeAll(async () => {
     },
   );
   registry.npm('mark', '1.0.0', { 'index.js': 'module.exports = "with a mark";' });
-  registry.npm('large', '1.0.0', { 'index.js': large('large') });
+  registry.npm('large', '1.0.0', {
+    'index.js': `const url = require("node:url");\n${large('large')}exports.url = url;`,
+  });
   registry.jsr('@s/shout', '1.0.0', {
     'mod.ts': 'export const shout = (text: string) => text.toUpperCase();',
   });
@@ -49,7 +52,14 @@ afterAll(async () => {
 
 const GREETING =
   'import greet from "npm:greeting@1";\nexport default (request) => greet(new URL(request.url).search);\n';
-const LARGE = 'import { f7 } from "npm:large";\nexport default () => f7(1);\n';
+const LARGE = [
+  'import { f7 } from "npm:large";',
+  'interface Nothing {}',
+  'export default (request: Request) => {',
+  '  if (request.url.endsWith("?fail")) throw new Error("asked for");',
+  '  return f7(1);',
+  '};',
+].join('\n');
 
 const patch = (name: string, json: object, query = '') =>
   stage.node.api(`/api/v1/functions/${name}${query}`, { method: 'PATCH', json });
@@ -137,6 +147,12 @@ describe("V8's cache of a large module", () => {
     await stage.node.deploy('warmed', LARGE);
     const id = await idOf('warmed');
     const { at, hash } = await untilCached(id);
+    // Of Deno's own modules too, and what the module imports.
+    const [kept] = await stage.sql(`select deflated from code_caches where function_id = '${id}'`);
+    const held = inflateSync(kept?.deflated as Buffer).toString('latin1');
+    expect(held).toMatch(/v8 \d+ -?\d+ file:\S+main\.js/);
+    expect(held).toMatch(/v8 \d+ -?\d+ (node|ext):/);
+    expect(held).toMatch(/imports \d+ -?\d+ file:\S+main\.js\{/);
     const name = (await filesOf(hash)).find((file) => file.startsWith(id));
     expect(name).toMatch(/\.deno-2\.[\w.-]+\.v8$/);
 
@@ -145,6 +161,8 @@ describe("V8's cache of a large module", () => {
     await stage.restart();
     expect(await filesOf(hash)).toEqual([]);
     expect(await (await stage.node.call('warmed')).text()).toBe('8large');
+    const failed = await executionOf(stage.node, await stage.node.call('warmed?fail'));
+    expect(failed.error_stack).toMatch(/\/warmed\.ts:4:\d+/);
     expect(await filesOf(hash)).toContain(name);
     expect(await cacheOf(id)).toEqual({ at, hash });
   });

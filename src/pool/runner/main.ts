@@ -125,13 +125,17 @@ async function specialise(claim: Claim) {
 
 /** Deno writes V8's code cache some time after the module has run: looked for a few times, less and less often. */
 function handBack(cache: ModuleCache, tries: number, waitedMs: number) {
-  const bytes = tries > 0 ? cache.harvest() : null;
-  if (bytes === null && tries > 1) {
-    later(handBack, 2 * waitedMs, cache, tries - 1, 2 * waitedMs);
-    return;
+  try {
+    const bytes = tries > 0 ? cache.harvest() : null;
+    if (bytes === null && tries > 1) {
+      later(handBack, 2 * waitedMs, cache, tries - 1, 2 * waitedMs);
+      return;
+    }
+    cache.close();
+    if (bytes !== null) control.send({ t: 'v8', data: bytes.toBase64() });
+  } catch {
+    // The function has made something else of what this needs: it has no cache then.
   }
-  cache.close();
-  if (bytes !== null) control.send({ t: 'v8', data: bytes.toBase64() });
 }
 
 /**
