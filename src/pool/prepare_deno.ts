@@ -13,6 +13,8 @@ export interface DenoOptions {
   /** The walls of this machine; null: none but those of the node's own user. */
   sandbox: Sandbox | null;
   env: Readonly<Record<string, string | undefined>>;
+  /** The esbuild that this Deno bundles with; null: Deno gets it from the npm registry. */
+  esbuildPath: string | null;
   /** Bytes that one deploy may fetch. */
   maxFetchBytes: number;
 }
@@ -156,13 +158,16 @@ async function walls(root: string, deno: string, folder: string, options: DenoOp
   return [
     ...['--die-with-parent', '--new-session', '--unshare-user', '--unshare-pid', '--unshare-ipc'],
     ...['--unshare-uts', '--unshare-cgroup-try', '--cap-drop', 'ALL', '--hostname', 'hearth'],
-    ...['--dev', '/dev', '--size', `${64 * MIB}`, '--tmpfs', '/tmp'],
+    // Not a /dev of its own, nor a /proc: containers refuse to mount those.
+    ...['--dev-bind', '/dev/null', '/dev/null', '--size', `${64 * MIB}`, '--tmpfs', '/tmp'],
     ...shared.flatMap((path) => ['--ro-bind', join(root, path), path]),
     ...[...OF_THE_MACHINE, ...certificates].flatMap((path) => ['--ro-bind-try', path, path]),
     ...['--ro-bind', deno, INSIDE.deno, '--dir', '/proc/self', '--symlink', INSIDE.deno, '/proc/self/exe'],
     ...['--bind', options.cacheDir, places.denoDir, '--tmpfs', join(places.denoDir, FOLDERS)],
     // The program that Deno runs in there.
-    ...['--ro-bind-try', join(options.cacheDir, 'dl'), join(places.denoDir, 'dl')],
+    ...(options.esbuildPath === null
+      ? []
+      : ['--ro-bind', join(options.cacheDir, 'dl'), join(places.denoDir, 'dl')]),
     ...['--bind', folder, places.folder, '--chdir', places.folder],
   ];
 }

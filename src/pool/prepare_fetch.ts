@@ -33,8 +33,6 @@ export interface FetchOptions extends DenoOptions {
   timeoutMs: number;
   /** Bytes of what is kept of fetched packages over which it is let go. */
   maxCacheBytes: number;
-  /** The esbuild that this Deno bundles with; null: Deno gets it from the npm registry. */
-  esbuildPath: string | null;
   onWarning(thrown: unknown): void;
 }
 

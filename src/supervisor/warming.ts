@@ -27,14 +27,15 @@ export function createWarming(options: WarmingOptions): Warming {
   let running: Promise<void> | null = null;
   let stopped = false;
 
-  async function run() {
-    for (;;) {
-      const [next] = waiting.values();
-      if (next === undefined || stopped) break;
-      waiting.delete(next.id);
-      if (options.mayRun(next)) await options.run(next).catch(options.onError);
-    }
-    running = null;
+  function start() {
+    const [next] = waiting.values();
+    if (running !== null || next === undefined || stopped) return;
+    waiting.delete(next.id);
+    const done = options.mayRun(next) ? options.run(next).catch(options.onError) : Promise.resolve();
+    running = done.then(() => {
+      running = null;
+      start();
+    });
   }
 
   return {
@@ -46,7 +47,7 @@ export function createWarming(options: WarmingOptions): Warming {
         const [oldest = ''] = waiting.keys();
         waiting.delete(oldest);
       }
-      running ??= run();
+      start();
     },
     async stop() {
       stopped = true;
