@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { functionMeta } from '../../test/support/functions.js';
 import type { FunctionMeta } from '../store/types.js';
+import type { ProcessQuota } from './fleet/scaling.js';
+import { TENANT_QUEUE, whoGivesWay } from './fleet/scaling.js';
 import { createFleet, type Instance } from './fleet.js';
 import type { ToRouter } from './protocol.js';
-import type { ProcessQuota } from './scaling.js';
-import { TENANT_QUEUE, whoGivesWay } from './scaling.js';
 
 const fn = (change: Partial<FunctionMeta> = {}) =>
   functionMeta({ max_concurrency: 2, max_instances: 2, ...change });

@@ -3,12 +3,11 @@
  * It holds state and decides; starting, ending and sending are its actions, and time is given.
  */
 import type { FunctionMeta } from '../store/types.js';
-import { overloaded, overQuota } from './denials.js';
-import { type Instance, newInstance, type RetireReason } from './instance.js';
-import { createKeeping, type KeepingOptions, type Kept } from './keeping.js';
-import type { Denial, LoadStages, ProcessAddress, ToRouter } from './protocol.js';
-import { createQueue, type Queue } from './queue.js';
-import { slotsToRecall } from './recalls.js';
+import { overloaded, overQuota } from './fleet/denials.js';
+import { type Instance, newInstance, type RetireReason } from './fleet/instance.js';
+import { createKeeping, type KeepingOptions, type Kept } from './fleet/keeping.js';
+import { createQueue, type Queue } from './fleet/queue.js';
+import { slotsToRecall } from './fleet/recalls.js';
 import {
   isIdle,
   isItsTurn,
@@ -22,9 +21,10 @@ import {
   STARTS_AT_ONCE,
   TENANT_QUEUE,
   whoGivesWay,
-} from './scaling.js';
+} from './fleet/scaling.js';
+import { createTenantShares, type TenantShare } from './fleet/tenant_shares.js';
+import type { Denial, LoadStages, ProcessAddress, ToRouter } from './protocol.js';
 import { needsNewProcess } from './specification.js';
-import { createTenantShares, type TenantShare } from './tenant_shares.js';
 
 export type { Instance, RetireReason };
 

@@ -1,5 +1,5 @@
 /** How many processes a function should have, how long its queue may be, and who gives way: pure decisions. */
-import type { FunctionMeta } from '../store/types.js';
+import type { FunctionMeta } from '../../store/types.js';
 import type { Instance } from './instance.js';
 import type { TenantShare } from './tenant_shares.js';
 
