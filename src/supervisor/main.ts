@@ -33,7 +33,7 @@ import type {
 import { createRedaction } from './redaction.js';
 import { startResealing } from './resealing.js';
 import type { Routers } from './routers.js';
-import { mayStart } from './scaling.js';
+import { mayStart } from './fleet/scaling.js';
 import { createNodeSecrets } from './secrets.js';
 import { createServed } from './served.js';
 import { environmentOf } from './specification.js';
