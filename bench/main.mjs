@@ -119,9 +119,9 @@ async function measureThroughput() {
 }
 
 async function measureConnections() {
-  const node = await startHearth(await folder(), { HEARTH_ROUTERS: '1' });
-  const peers = { b: await startProxy(), c: await startWorkerd(), e: await hearthPeer(node) };
-  const figures = await measureConcurrency('e', peers, options);
+  const node = await startHearth(await folder());
+  const peers = { b: await startProxy(), c: await startWorkerd(), f: await hearthPeer(node) };
+  const figures = await measureConcurrency('f', peers, options);
   await node.stop();
   return figures;
 }

@@ -6,7 +6,7 @@ import { lineChart } from './chart.mjs';
 const DOCS = new URL('../docs/', import.meta.url);
 const BEGIN = '<!-- figures: written by npm run bench -- --report -->';
 const END = '<!-- end of figures -->';
-const PEERS = { b: 'bare proxy', c: 'workerd', e: 'Hearth' };
+const PEERS = { b: 'bare proxy', c: 'workerd', f: 'Hearth' };
 
 export async function writeReport(printed) {
   const charts = chartsOf(printed);

@@ -100,6 +100,7 @@ const Settings = z.object({
     .default('auto'),
   HEARTH_MAX_CODE_BYTES: whole(1024, 64 * 1024 * 1024).default(1024 * 1024),
   HEARTH_CODE_CACHE_MB: whole(16, 1024 * 1024).default(1024),
+  HEARTH_IMPORT_CACHE_MB: whole(16, 1024 * 1024).default(1024),
   HEARTH_MAX_REQUEST_BYTES: whole(1, Number.MAX_SAFE_INTEGER).optional(),
   HEARTH_MAX_RESPONSE_BYTES: whole(1, Number.MAX_SAFE_INTEGER).optional(),
 });
@@ -148,6 +149,8 @@ export interface Config {
   logFormat: 'auto' | 'json' | 'text';
   maxCodeBytes: number;
   codeCacheBytes: number;
+  /** Bytes of fetched packages that are kept for the next deploys. */
+  importCacheBytes: number;
   /** Bytes of a body on its way to a function, and of an answer; null: any. */
   maxRequestBytes: number | null;
   maxResponseBytes: number | null;
@@ -205,6 +208,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     logFormat: settings.HEARTH_LOG_FORMAT,
     maxCodeBytes: settings.HEARTH_MAX_CODE_BYTES,
     codeCacheBytes: settings.HEARTH_CODE_CACHE_MB * 1024 * 1024,
+    importCacheBytes: settings.HEARTH_IMPORT_CACHE_MB * 1024 * 1024,
     maxRequestBytes: settings.HEARTH_MAX_REQUEST_BYTES ?? null,
     maxResponseBytes: settings.HEARTH_MAX_RESPONSE_BYTES ?? null,
     path: env.PATH,

@@ -8,7 +8,7 @@ import { type Config, readConfig } from './config.js';
 import { messageOf, StartError } from './errors.js';
 import { createCodeCache } from './pool/code_cache.js';
 import { dumpNoCore } from './pool/core_dumps.js';
-import { findDeno } from './pool/deno_binary.js';
+import { denoEngine, findDeno, findDenoEsbuild } from './pool/deno_binary.js';
 import { deniedAddresses, type Endpoint, platformHost } from './pool/egress.js';
 import { gatherEgressFacts } from './pool/egress_facts.js';
 import { createPrepare } from './pool/prepare.js';
@@ -142,8 +142,10 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     const kept = await readKept(config.dataDir);
     const jwtSecret = await store.tenants.settleDefaultSecret(config.jwtSecret, kept.jwt_secret ?? null);
     const keys = await makeKeys(kept, { jwtSecret, adminKey: config.adminKey });
+    const engine = denoEngine();
     const code = await createCodeCache({
       dir: join(config.dataDir, 'code'),
+      engine,
       maxBytes: config.codeCacheBytes,
       onWarning: warn,
     });
@@ -152,8 +154,13 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       cacheDir: join(config.dataDir, 'deno'),
       env,
       maxCodeBytes: config.maxCodeBytes,
+      maxCacheBytes: config.importCacheBytes,
+      sandbox,
+      esbuildPath: findDenoEsbuild(),
+      onWarning: warn,
     });
 
+    const deployed: string[] = [];
     const loading = reloading.then(({ reloadFromFiles }) =>
       reloadFromFiles({
         store,
@@ -161,7 +168,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
         functionsDir: config.functionsDir,
         tenant: 'default',
         actor: { kind: 'system', id: null, address: null, request_id: null },
-        changed: async () => {}, // nothing serves yet
+        changed: async (id) => void deployed.push(id), // nothing serves yet
       }),
     );
     const writeKeys = (keys: Keys) =>
@@ -187,6 +194,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       maxProcesses: config.maxProcesses,
       memoryMib: config.memoryMib,
       code,
+      engine,
       mayServe: Promise.all([loading, credentials]),
       prepare,
       metrics,
@@ -223,6 +231,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     endProcesses = supervisor.endProcesses;
     const { drain } = supervisor;
     releasers.push(() => drain(config.drainSeconds));
+    supervisor.deployed(deployed);
 
     await telemetry.loaded;
     output.started({

@@ -1,4 +1,4 @@
-/** Functions' code on this node's disk, by content hash, with V8's code cache beside it and a small memory in front. */
+/** Functions' code on this node's disk, by content hash, V8's code caches of it beside it, and a small memory in front. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,8 +6,10 @@ import { messageOf } from '../errors.js';
 import { createByteLru } from './code_cache_lru.js';
 
 export interface CodeCacheOptions {
-  /** Belongs to the cache alone: `<dir>/<hash>/main.js` and `v8.bin`. Created if it is missing. */
+  /** Belongs to the cache alone: `<dir>/<hash>/main.js` and `<owner>.<engine>.v8`. Created if it is missing. */
   dir: string;
+  /** What V8's caches depend on besides the code: word characters, `.` and `-`. Those of others are removed. */
+  engine: string;
   /** Bytes on disk, V8's caches included; the least recently used code goes first. */
   maxBytes: number;
   /** Bytes in memory. Default 64 MiB. */
@@ -16,38 +18,41 @@ export interface CodeCacheOptions {
   onWarning?: (message: string) => void;
 }
 
-export interface CachedCode {
-  code: Buffer;
-  /** What `putV8` was given; null if there is none. */
-  v8: Buffer | null;
-}
-
 export interface CodeCache {
   /**
    * The code whose SHA-256 is `hash` (64 hex digits), from memory, disk or `load`, in that order. Concurrent calls share one load.
    * Throws when `load` has none, or what it has does not match the hash.
    */
-  get(hash: string, load: () => Promise<string | null>): Promise<CachedCode>;
-  /** Keeps V8's code cache beside code that is on disk; does nothing for other code. */
-  putV8(hash: string, bytes: Uint8Array): Promise<void>;
+  get(hash: string, load: () => Promise<string | null>): Promise<Buffer>;
+  /**
+   * V8's code cache of it that `owner` (a UUID) once gave, from memory, disk or `load`; null if there is none. It was made
+   * by code that nobody trusts: whoever else has the same code gets none of it.
+   */
+  v8(owner: string, hash: string, load: () => Promise<Buffer | null>): Promise<Buffer | null>;
+  /** Keeps it beside code that is on disk; does nothing for other code. */
+  putV8(owner: string, hash: string, bytes: Buffer): Promise<void>;
   stats(): { hits: number; misses: number; bytes: number; evictions: number };
 }
 
 const MIB = 1024 * 1024;
 const HASH = /^[0-9a-f]{64}$/;
+const OWNER = /^[0-9a-f-]{36}$/;
+const CODE = 'main.js';
 const PART = '.part-';
 
 /** Opens the cache and finds what an earlier run left in it. */
 export async function createCodeCache(options: CodeCacheOptions): Promise<CodeCache> {
   const { dir } = options;
-  const memory = createByteLru<CachedCode>(options.memoryBytes ?? 64 * MIB);
-  const disk = createByteLru<true>(options.maxBytes);
-  const loading = new Map<string, Promise<CachedCode>>();
+  const memory = createByteLru<Buffer>(options.memoryBytes ?? 64 * MIB);
+  /** Bytes of each hash's folder. */
+  const disk = createByteLru<number>(options.maxBytes);
+  const loading = new Map<string, Promise<Buffer>>();
   const counts = { hits: 0, misses: 0, evictions: 0 };
   const warn = (doing: string, thrown: unknown) =>
     options.onWarning?.(`The code cache in ${dir} could not ${doing}: ${messageOf(thrown)}`);
 
-  for (const found of await scan(dir, warn)) disk.set(found.hash, true, found.bytes);
+  for (const found of await scan(dir, `.${options.engine}.v8`, warn))
+    disk.set(found.hash, found.bytes, found.bytes);
   await evict();
 
   return {
@@ -66,23 +71,23 @@ export async function createCodeCache(options: CodeCacheOptions): Promise<CodeCa
       }
       return pending;
     },
-    async putV8(hash, bytes) {
-      if (disk.get(hash) === undefined) return;
-      const held = memory.get(hash);
-      if (held !== undefined) remember(hash, { code: held.code, v8: Buffer.from(bytes) });
-      try {
-        await writeWhole(join(dir, hash, 'v8.bin'), bytes);
-        const { size } = await stat(join(dir, hash, 'main.js'));
-        disk.set(hash, true, size + bytes.byteLength);
-        await evict();
-      } catch (thrown) {
-        warn("keep V8's code cache", thrown); // a full or read-only disk, or the folder has just gone
+    async v8(owner, hash, load) {
+      const known = memory.get(`${hash} ${owner}`);
+      if (known !== undefined) return known;
+      const kept = disk.get(hash) === undefined ? null : await readV8(v8Path(owner, hash));
+      if (kept !== null) {
+        remember(`${hash} ${owner}`, kept);
+        return kept;
       }
+      const loaded = await load();
+      if (loaded !== null) await keepV8(owner, hash, loaded);
+      return loaded;
     },
+    putV8: keepV8,
     stats: () => ({ ...counts, bytes: disk.bytes() }),
   };
 
-  async function find(hash: string, load: () => Promise<string | null>): Promise<CachedCode> {
+  async function find(hash: string, load: () => Promise<string | null>): Promise<Buffer> {
     const kept = disk.get(hash) === undefined ? undefined : await readKept(hash);
     if (kept !== undefined) {
       counts.hits++;
@@ -92,21 +97,21 @@ export async function createCodeCache(options: CodeCacheOptions): Promise<CodeCa
     counts.misses++;
     const text = await load();
     if (text === null) throw new Error(`there is no code with the hash ${hash}`);
-    const fresh = { code: Buffer.from(text), v8: null };
-    if (sha256(fresh.code) !== hash) throw new Error(`the code does not match its hash ${hash}`);
+    const fresh = Buffer.from(text);
+    if (sha256(fresh) !== hash) throw new Error(`the code does not match its hash ${hash}`);
     remember(hash, fresh);
-    await keep(hash, fresh.code);
+    await keep(hash, fresh);
     return fresh;
   }
 
-  async function readKept(hash: string): Promise<CachedCode | undefined> {
+  async function readKept(hash: string): Promise<Buffer | undefined> {
     const folder = join(dir, hash);
     try {
-      const code = await readFile(join(folder, 'main.js'));
+      const code = await readFile(join(folder, CODE));
       if (sha256(code) === hash) {
         const now = new Date();
         await utimes(folder, now, now).catch((thrown: unknown) => warn('note a use', thrown)); // a read-only disk
-        return { code, v8: await readIfThere(join(folder, 'v8.bin')) };
+        return code;
       }
       warn('use damaged code', `${hash} does not match its hash and is loaded again`);
     } catch (thrown) {
@@ -120,11 +125,40 @@ export async function createCodeCache(options: CodeCacheOptions): Promise<CodeCa
     if (code.byteLength > options.maxBytes) return;
     try {
       await mkdir(join(dir, hash), { recursive: true });
-      await writeWhole(join(dir, hash, 'main.js'), code);
-      disk.set(hash, true, code.byteLength);
+      await writeWhole(join(dir, hash, CODE), code);
+      disk.set(hash, code.byteLength, code.byteLength);
       await evict();
     } catch (thrown) {
       warn('write', thrown); // a full or read-only disk: memory and the origin still serve
+    }
+  }
+
+  function v8Path(owner: string, hash: string): string {
+    if (!OWNER.test(owner) || !HASH.test(hash)) throw new Error(`not an owner and a hash: ${owner}, ${hash}`);
+    return join(dir, hash, `${owner}.${options.engine}.v8`);
+  }
+
+  async function readV8(path: string): Promise<Buffer | null> {
+    try {
+      return await readFile(path);
+    } catch (thrown) {
+      if (!isMissing(thrown)) warn("read V8's code cache", thrown); // as good as never kept
+      return null;
+    }
+  }
+
+  async function keepV8(owner: string, hash: string, bytes: Buffer) {
+    const path = v8Path(owner, hash);
+    if (disk.get(hash) === undefined) return;
+    remember(`${hash} ${owner}`, bytes);
+    try {
+      await writeWhole(path, bytes);
+      const { size } = await stat(path);
+      const total = (disk.get(hash) ?? 0) + size;
+      disk.set(hash, total, total);
+      await evict();
+    } catch (thrown) {
+      warn("keep V8's code cache", thrown); // a full or read-only disk, or the folder has just gone
     }
   }
 
@@ -144,8 +178,8 @@ export async function createCodeCache(options: CodeCacheOptions): Promise<CodeCa
     }
   }
 
-  function remember(hash: string, entry: CachedCode) {
-    memory.set(hash, entry, entry.code.byteLength + (entry.v8?.byteLength ?? 0));
+  function remember(key: string, bytes: Buffer) {
+    memory.set(key, bytes, bytes.byteLength);
     for (const old of memory.excess()) memory.delete(old);
   }
 }
@@ -156,14 +190,18 @@ interface Found {
   usedAt: number;
 }
 
-/** Least recently used first; what a killed process left half written is removed. */
-async function scan(dir: string, warn: (doing: string, thrown: unknown) => void): Promise<Found[]> {
+/** Least recently used first. What a killed process left half written is removed, and what another engine made. */
+async function scan(
+  dir: string,
+  v8: string,
+  warn: (doing: string, thrown: unknown) => void,
+): Promise<Found[]> {
   const found: Found[] = [];
   try {
     await mkdir(dir, { recursive: true });
     for (const hash of await readdir(dir)) {
       if (HASH.test(hash)) {
-        const entry = await measure(join(dir, hash), hash);
+        const entry = await measure(join(dir, hash), hash, v8);
         if (entry !== undefined) found.push(entry);
       }
     }
@@ -173,16 +211,16 @@ async function scan(dir: string, warn: (doing: string, thrown: unknown) => void)
   return found.sort((a, b) => a.usedAt - b.usedAt);
 }
 
-async function measure(folder: string, hash: string): Promise<Found | undefined> {
+async function measure(folder: string, hash: string, v8: string): Promise<Found | undefined> {
   let bytes = 0;
   let whole = false;
   for (const name of await readdir(folder)) {
-    if (name.includes(PART)) {
+    if (name !== CODE && !name.endsWith(v8)) {
       await rm(join(folder, name), { force: true });
       continue;
     }
     bytes += (await stat(join(folder, name))).size;
-    whole ||= name === 'main.js';
+    whole ||= name === CODE;
   }
   if (whole) return { hash, bytes, usedAt: (await stat(folder)).mtimeMs };
   await rm(folder, { recursive: true, force: true });
@@ -200,13 +238,8 @@ async function writeWhole(path: string, bytes: Uint8Array) {
   }
 }
 
-async function readIfThere(path: string): Promise<Buffer | null> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  }
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 function sha256(bytes: Uint8Array): string {

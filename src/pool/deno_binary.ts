@@ -1,5 +1,5 @@
 /** The Deno binary of the npm package `deno`, used directly: its launcher would be one process more for each. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { StartError } from '../errors.js';
@@ -24,4 +24,24 @@ export function findDeno(): string {
     // The platform's package was left out of the install.
   }
   throw new StartError(`the package ${name} is not installed: run npm ci without --omit=optional`);
+}
+
+/** What V8's code caches depend on besides the code: Deno's version and what it is built for. */
+export function denoEngine(): string {
+  const path = createRequire(import.meta.url).resolve('deno/package.json');
+  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
+  return `deno-${version}-${process.platform}-${process.arch}`;
+}
+
+/**
+ * The esbuild that Deno 2.9.6 bundles with, of the version that it asks for: by itself it would download the program from
+ * the npm registry at the first deploy with imports, by no checksum of ours. Null where the package brings none.
+ */
+export function findDenoEsbuild(): string | null {
+  try {
+    const esbuild = createRequire(import.meta.url).resolve('deno-esbuild/package.json');
+    return createRequire(esbuild).resolve(`@esbuild/${process.platform}-${process.arch}/bin/esbuild`);
+  } catch {
+    return null; // the platform's package was left out of the install
+  }
 }

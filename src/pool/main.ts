@@ -26,10 +26,10 @@ export interface PoolOptions {
   onError(error: unknown): void;
 }
 
-export interface ClaimRequest extends Omit<Specification, 'v8' | 'code' | 'env'> {
+export interface ClaimRequest extends Omit<Specification, 'code' | 'v8' | 'env'> {
   memoryMb: number;
   /** The prepared module and V8's code cache of it. */
-  code: Promise<{ code: Buffer; v8: Buffer | null }>;
+  code: Promise<Pick<Specification, 'code' | 'v8'>>;
   env: Promise<Record<string, string>>;
 }
 
@@ -125,9 +125,9 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
       const process = await blanks.take(kind);
       const taken = performance.now();
       try {
-        const [{ code, v8 }, env] = await parts;
+        const [module, env] = await parts;
         const codeMs = performance.now() - taken;
-        const specialised = process.specialise({ ...request, code, v8, env }, events);
+        const specialised = process.specialise({ ...request, ...module, env }, events);
         onTaken(process);
         const took = await specialised;
         return { process, took: { ...took, processMs: taken - start, codeMs } };

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -19,10 +19,19 @@ beforeAll(async () => {
   const deno = createRequire(import.meta.url).resolve('deno/package.json');
   const platform = `@deno/${process.platform}-${process.arch}${process.platform === 'linux' ? '-glibc' : ''}`;
   denoPath = join(dirname(createRequire(deno).resolve(`${platform}/package.json`)), 'deno');
-  prepare = createPrepare({ denoPath, cacheDir: join(dir, 'cache'), env: process.env });
+  prepare = createPrepare(options());
 });
 
 afterAll(() => rm(dir, { recursive: true, force: true }));
+
+/** Nothing here is fetched. */
+const options = () => ({
+  denoPath,
+  cacheDir: join(dir, 'cache'),
+  env: {},
+  sandbox: null,
+  esbuildPath: null,
+});
 
 const text = (code: string): FunctionSource => ({ code, name: 'hello' });
 const HANDLER = 'export default () => "hello";\n';
@@ -164,18 +173,13 @@ describe('one module as text', () => {
   });
 
   it('is refused over the size limit', async () => {
-    const small = createPrepare({
-      denoPath,
-      cacheDir: join(dir, 'cache'),
-      env: process.env,
-      maxCodeBytes: 20,
-    });
+    const small = createPrepare({ ...options(), maxCodeBytes: 20 });
     expect((await failure(text(HANDLER), small)).code).toBe('TOO_LARGE');
     expect((await small(text('export default 1'))).code).toBe('export default 1');
   });
 
   it('does not take the next deploys with it when it ends the parser', async () => {
-    const slow = createPrepare({ denoPath, cacheDir: join(dir, 'cache'), env: process.env, timeoutMs: 400 });
+    const slow = createPrepare({ ...options(), timeoutMs: 400 });
     const [bad, good] = await Promise.all([
       failure(text(`export default ${'!'.repeat(1_000_000)}1`), slow),
       failure(text('syntax error'), slow),
@@ -185,75 +189,6 @@ describe('one module as text', () => {
     await expect(prepare(text(HANDLER))).resolves.toBeDefined();
   });
 });
-
-describe('imports that are fetched', () => {
-  it("brings an npm package in, and still shows the user's own lines", async () => {
-    const { bundle } = await prepare(
-      text(
-        'import ms from "npm:ms@2";\ninterface A { a: number }\nasync function handler(a: A) {\n  return a;\n}\n' +
-          'if (ms("1h") === 3600000) {\n  throw new Error("an hour");\n}\n',
-      ),
-    );
-    expect(bundle).not.toContain(dir);
-    const stack = await stackOf(bundle);
-    expect(stack).toContain('an hour');
-    expect(stack).toContain('/hello.ts:7:9');
-    expect((await readdir(join(dir, 'cache'))).filter((name) => name.startsWith('bundle-'))).toEqual([]);
-  });
-
-  it.each<[string, string, string, number, number]>([
-    [
-      'a version that is missing',
-      '\n  import x from "npm:ms@99";\nexport default x;',
-      'no such package or version',
-      2,
-      17,
-    ],
-    ['a file that is missing', 'import x from "npm:ms@2/nope.js";\nexport default x;', 'no such file', 1, 15],
-    [
-      'a package that is missing',
-      'export default () =>\n  import("npm:@hearth-nope/nope@1");',
-      'no such package',
-      2,
-      10,
-    ],
-    [
-      'a host that is not allowed',
-      'import x from "https://127.0.0.2/x.ts";\nexport default x;',
-      'fetched from',
-      1,
-      15,
-    ],
-  ])('says where %s is asked for', async (_, code, message, line, column) => {
-    const error = await failure(text(code));
-    expect(error.code).toBe('INVALID_FUNCTION');
-    expect(error.message).toContain(message);
-    expect(error.message).not.toContain(dir);
-    expect(error.details?.[0]).toMatchObject({ line, column });
-  });
-
-  it('gives up after the time limit', async () => {
-    const hasty = createPrepare({ denoPath: '/bin/sh', cacheDir: join(dir, 'cache'), env: process.env });
-    expect((await failure(text('import x from "npm:ms@2";\nexport default x;'), hasty)).code).toBe(
-      'INVALID_FUNCTION',
-    );
-    const late = createPrepare({
-      denoPath: await sleeper(),
-      cacheDir: join(dir, 'cache'),
-      env: process.env,
-      timeoutMs: 300,
-    });
-    const error = await failure(text('import x from "npm:ms@2";\nexport default x;'), late);
-    expect(error.message).toContain('could not be fetched within');
-  });
-});
-
-/** A stand-in for a Deno that waits for a registry that never answers. */
-async function sleeper(): Promise<string> {
-  const path = join(dir, 'sleeper');
-  await writeFile(path, '#!/bin/sh\nsleep 600\n', { mode: 0o755 });
-  return path;
-}
 
 describe('a file on disk', () => {
   it('imports what is beside it inside the root', async () => {
@@ -314,6 +249,51 @@ describe('a file on disk', () => {
     });
     const error = await failure({ entry: join(root, 'a.ts'), root, name: 'a' });
     expect(error.message).toContain('by absolute path');
+  });
+
+  it('finds names in the import map beside it, or beside all functions', async () => {
+    const root = await tree({
+      'hello/index.tsx':
+        'import { tone } from "tone";\nimport { cors } from "@shared/cors.ts";\nimport { sep } from "paths";\n' +
+        'export default () => [tone, cors, sep, <p>hi</p>];\n',
+      'hello/deno.json':
+        '{\n  // Of this function.\n  "imports": { "tone": "./tone.ts", "@shared/": "../_shared/", "paths": "node:path", ' +
+        '"jsx/jsx-runtime": "./jsx.ts", },\n  "compilerOptions": { "jsxImportSource": "jsx" }\n}',
+      'hello/tone.ts': 'export const tone = "high: // http://";',
+      'hello/jsx.ts': 'export const jsx = () => "made by jsx";',
+      '_shared/cors.ts': 'import { deep } from "deep";\nexport const cors = ["shared", deep];',
+      'other.ts': 'import { deep } from "deep";\nexport default () => deep;',
+      'deno.jsonc': '{ "imports": { "deep": "./_shared/deep.ts" } }',
+      '_shared/deep.ts': 'export const deep = "of all";',
+    });
+    const other = await prepare({ entry: join(root, 'other.ts'), root, name: 'other' });
+    expect(other.bundle).toContain('of all');
+    // The nearest one counts alone, for whatever the function imports.
+    const hello = { entry: join(root, 'hello/index.tsx'), root, name: 'hello' };
+    expect((await failure(hello)).message).toBe(
+      'In _shared/cors.ts, line 1, column 22: Cannot import "deep": it is not among the "imports" of hello/deno.json',
+    );
+    await writeFile(join(root, '_shared/cors.ts'), 'export const cors = "shared";');
+    const { bundle } = await prepare(hello);
+    for (const part of ['high: // http://', 'shared', 'from "node:path"', 'made by jsx'])
+      expect(bundle).toContain(part);
+  });
+
+  it.each<[string, string]>([
+    ['{ "scopes": { "./": { "a": "npm:a" } } }', '"scopes" are not supported'],
+    ['{ "importMap": "./map.json" }', '"importMap" is not supported'],
+    ['{ "imports": { "./a": "./b.ts" } }', 'only names and URLs can be mapped'],
+    ['{ "imports": { "a": "b" } }', 'neither a URL nor a path'],
+    ['{ "imports": { "a/": "npm:a" } }', 'ends with a slash'],
+    ['{ "imports": [] }', '"imports" must be an object'],
+    ['{ "imports": { "a": "../../etc/passwd" } }', 'leads out of the functions folder'],
+    ['{ "imports": { "a": "file:///etc/passwd" } }', 'cannot import files of the server'],
+    ['{ nonsense', 'JSON'],
+  ])('may not have the import map %s', async (map, message) => {
+    const root = await tree({ 'f/index.ts': 'import "a";\nexport default 1;', 'f/deno.json': map });
+    const error = await failure({ entry: join(root, 'f/index.ts'), root, name: 'f' });
+    expect(error.code).toBe('INVALID_FUNCTION');
+    expect(error.message).toContain(message);
   });
 
   it('may not be a link out of the root, nor malformed UTF-8', async () => {

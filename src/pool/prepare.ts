@@ -7,8 +7,11 @@ import { HearthError } from '../errors.js';
 import { bundleSource, type Module } from './prepare_bundle.js';
 import { invalid } from './prepare_errors.js';
 import { createFetcher } from './prepare_fetch.js';
+import { findImportMap } from './prepare_import_map.js';
+import type { ImportRecord } from './prepare_lock.js';
 import { createQueue } from './prepare_queue.js';
 import { nameSources } from './prepare_source_map.js';
+import type { Sandbox } from './sandbox.js';
 
 /** What the deploy step makes of a function's code, and what a process loads. */
 export interface PreparedCode {
@@ -18,12 +21,19 @@ export interface PreparedCode {
   bundle: string;
   /** SHA-256 of `bundle`, hex. */
   hash: string;
+  /** What its `npm:`, `jsr:` and `https:` imports came to; null: it has none. */
+  imports: ImportRecord | null;
 }
 
 /** One module as text, or a file on disk whose relative imports may stay inside `root` only. */
-export type FunctionSource =
-  | { code: string /** Names the file in stacks: `<name>.ts`. */; name: string }
-  | { entry: string; root: string; name: string };
+export type FunctionSource = {
+  /** Names the file of a text in stacks: `<name>.ts`. */
+  name: string;
+  /** What the imports of the version before came to: the same bytes again, or an error. */
+  before?: ImportRecord | null;
+  /** The hash of that version's bundle, where it need not be made again of the same code: `bundle` is then empty. */
+  keep?: string;
+} & ({ code: string } | { entry: string; root: string });
 
 export interface PrepareOptions {
   /** The Deno binary that fetches `npm:`, `jsr:` and `https:` imports. */
@@ -38,6 +48,16 @@ export interface PrepareOptions {
   maxBundleBytes?: number;
   /** Milliseconds that fetching may take. Default 60,000. */
   timeoutMs?: number;
+  /** The walls that fetching and bundling run in; null: there are none on this machine. */
+  sandbox: Sandbox | null;
+  /** The esbuild that Deno bundles with (`findDenoEsbuild`); null: Deno downloads it. */
+  esbuildPath: string | null;
+  /** Bytes that one deploy may fetch. Default 512 MiB. */
+  maxFetchBytes?: number;
+  /** Bytes of fetched packages that are kept between deploys. Default 1 GiB. */
+  maxCacheBytes?: number;
+  /** A cache that cannot be tidied up. */
+  onWarning?: (thrown: unknown) => void;
 }
 
 export type Prepare = (source: FunctionSource) => Promise<PreparedCode>;
@@ -57,13 +77,20 @@ export function createPrepare(options: PrepareOptions): Prepare {
   const maxBundleBytes = options.maxBundleBytes ?? 20 * MIB;
   const timeoutMs = options.timeoutMs ?? 60_000;
   const parsing = createQueue({ concurrency: 1, waiting: 200 });
-  const fetchImports = createFetcher({ ...options, maxBundleBytes, timeoutMs });
+  const fetchImports = createFetcher({
+    maxFetchBytes: 512 * MIB,
+    maxCacheBytes: 1024 * MIB,
+    onWarning: () => {},
+    ...options,
+    maxBundleBytes,
+    timeoutMs,
+  });
 
   return async (source) => {
-    const entry = 'code' in source ? textEntry(source) : await fileEntry(source, maxCodeBytes);
-    checkText(entry.module.code, maxCodeBytes);
+    const own = 'code' in source ? textEntry(source) : await fileEntry(source, maxCodeBytes);
+    checkText(own.module.code, maxCodeBytes);
     const bundle = (failing?: ReadonlyMap<string, string>) =>
-      parsing.run(() => bundleSource({ ...entry, maxCodeBytes, timeoutMs, failing: failing ?? new Map() }));
+      parsing.run(() => bundleSource({ ...own, maxCodeBytes, timeoutMs, failing: failing ?? new Map() }));
 
     const bundled = await bundle();
     if (
@@ -74,33 +101,49 @@ export function createPrepare(options: PrepareOptions): Prepare {
       throw invalid([{ message: NO_HANDLER }]);
     }
     let text = bundled.text;
+    let imports: ImportRecord | null = null;
     if (bundled.external.length > 0) {
       // Deno reads whatever file an import names, so none may have come about while esbuild folded the code
       // (an enum of another file becomes a literal in `import(E.A)`).
       const again = { path: 'main.js', code: bundled.text, extension: '.js', made: true as const };
       const limits = { maxCodeBytes: maxBundleBytes, timeoutMs, failing: new Map<string, string>() };
-      await parsing.run(() => bundleSource({ module: again, root: null, ...limits }));
-      const fetched = await fetchImports(bundled.text, bundled.external);
+      await parsing.run(() => bundleSource({ module: again, root: null, importMap: null, ...limits }));
+      const entry = sha256(bundled.text);
+      const { before = null, keep } = source;
+      if (keep !== undefined && before?.entry === entry)
+        return { code: own.module.code, bundle: '', hash: keep, imports: before };
+      const fetched = await fetchImports({
+        entry,
+        text: bundled.text,
+        asked: bundled.external,
+        before,
+      });
       // Asked again with the failing imports marked, esbuild itself says where in the user's code they are.
       if (fetched.kind === 'failed') {
         await bundle(fetched.failing);
         throw invalid([...fetched.failing.values()].map((message) => ({ message })));
       }
       text = fetched.text;
+      imports = fetched.imports;
     }
     text = nameSources(text);
     if (Buffer.byteLength(text) > maxBundleBytes)
       throw tooLarge('The function with its imports', maxBundleBytes);
-    return { code: entry.module.code, bundle: text, hash: createHash('sha256').update(text).digest('hex') };
+    return { code: own.module.code, bundle: text, hash: sha256(text), imports };
   };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 const NO_HANDLER =
   'The module exports no handler: write `async function handler(request) {…}`, ' +
   '`export default { fetch(request) {…} }` (or `export default` a function), or call `Deno.serve(handler)`';
 
-function textEntry(source: { code: string; name: string }): { module: Module; root: null } {
-  return { module: { path: `${source.name}.ts`, code: source.code }, root: null };
+function textEntry(source: { code: string; name: string }) {
+  const module: Module = { path: `${source.name}.ts`, code: source.code };
+  return { module, root: null, importMap: null };
 }
 
 async function fileEntry(source: { entry: string; root: string }, maxCodeBytes: number) {
@@ -116,6 +159,7 @@ async function fileEntry(source: { entry: string; root: string }, maxCodeBytes: 
   return {
     module: { path: relative(root, path).split(sep).join('/'), code, extension: extname(path) },
     root,
+    importMap: await findImportMap(root, path),
   };
 }
 

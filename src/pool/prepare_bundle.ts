@@ -2,6 +2,7 @@
 import * as esbuild from 'esbuild';
 import { HearthError } from '../errors.js';
 import { invalid, toProblem } from './prepare_errors.js';
+import type { ImportMap } from './prepare_import_map.js';
 import { importRules } from './prepare_imports.js';
 
 /** A module of the user's: `path` is how stacks and errors name it. */
@@ -20,6 +21,8 @@ export interface BundleInput {
   root: string | null;
   maxCodeBytes: number;
   timeoutMs: number;
+  /** What names stand for. */
+  importMap: ImportMap | null;
   /** Imports that are known not to load, with what to say of each. */
   failing: ReadonlyMap<string, string>;
 }
@@ -85,6 +88,7 @@ async function attempt(input: BundleInput, loader: esbuild.Loader): Promise<Bund
 
 async function build(input: BundleInput, loader: esbuild.Loader, code: string) {
   const rules = importRules({ ...input, entry: { ...input.module, code, loader } });
+  const source = input.importMap?.jsxImportSource;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(tooDeep()), input.timeoutMs);
@@ -103,6 +107,7 @@ async function build(input: BundleInput, loader: esbuild.Loader, code: string) {
       platform: 'neutral',
       charset: 'utf8',
       jsx: 'automatic',
+      ...(source === null || source === undefined ? {} : { jsxImportSource: source }),
       keepNames: false,
       legalComments: 'none',
       sourcemap: 'inline',

@@ -1,71 +1,184 @@
 /** The second step of a deploy: Deno fetches the `npm:`, `jsr:` and `https:` imports and bundles them in. */
-import { spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HearthError } from '../errors.js';
+import { HearthError, messageOf } from '../errors.js';
+import { bytesBelow, createImportCache, type ImportCache } from './import_cache.js';
+import { type DenoOptions, type DenoRun, FOLDERS, placesOf, runDeno } from './prepare_deno.js';
 import { invalid } from './prepare_errors.js';
+import { explain } from './prepare_explain.js';
+import { type ImportRecord, lockFor, readLock, recordOf } from './prepare_lock.js';
+import { heaviestOf, strangerIn } from './prepare_modules.js';
 import { createQueue } from './prepare_queue.js';
-import { findTools } from './sandbox.js';
+import { alignLines } from './prepare_source_map.js';
 
-export type Fetched = { kind: 'ok'; text: string } | { kind: 'failed'; failing: Map<string, string> };
+export type Fetched =
+  | { kind: 'ok'; text: string; imports: ImportRecord }
+  | { kind: 'failed'; failing: Map<string, string> };
 
-interface FetchOptions {
-  denoPath: string;
-  cacheDir: string;
-  env: Readonly<Record<string, string | undefined>>;
-  maxBundleBytes: number;
-  timeoutMs: number;
+export interface FetchRequest {
+  /** The module that the first step made. */
+  text: string;
+  /** SHA-256 of it, hex. */
+  entry: string;
+  /** Its `npm:`, `jsr:` and `https:` imports. */
+  asked: string[];
+  /** What they came to the last time; null: whatever there is now. */
+  before: ImportRecord | null;
 }
 
-/** Settings of the node that decide where packages come from and whom to trust; nothing else reaches Deno. */
-const KEPT = [
-  ...['PATH', 'NPM_CONFIG_REGISTRY', 'JSR_URL', 'DENO_CERT', 'DENO_TLS_CA_STORE', 'DENO_AUTH_TOKENS'],
-  ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
-  ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'],
-];
-/** Deno's own default for --allow-import (2.9), for the sentence that refuses other hosts. */
-const IMPORT_HOSTS = 'jsr.io, deno.land, esm.sh, cdn.jsdelivr.net, raw.githubusercontent.com';
-const STDERR_BYTES = 64 * 1024;
+export interface FetchOptions extends DenoOptions {
+  maxBundleBytes: number;
+  /** ms for all of it. */
+  timeoutMs: number;
+  /** Bytes of what is kept of fetched packages over which it is let go. */
+  maxCacheBytes: number;
+  onWarning(thrown: unknown): void;
+}
+
+/** Where Deno 2.9.6 looks for its esbuild, below DENO_DIR; elsewhere it would download one. */
+const ESBUILD_FOLDER = 'dl/esbuild-0.25.5-1';
+const MAX_PACKAGES = 1000;
+const FLAGS = ['--lock=deno.lock', '--no-config', '--node-modules-dir=none'];
 
 /** Two runs at a time, 32 wait. What it makes has the imports inside; a failing import comes with what to say of it. */
-export function createFetcher(options: FetchOptions) {
+export function createFetcher(options: FetchOptions): (request: FetchRequest) => Promise<Fetched> {
   const queue = createQueue({ concurrency: 2, waiting: 32 });
-  return (text: string, external: string[]): Promise<Fetched> =>
-    queue.run(() => fetchImports(text, external, options));
+  const { cacheDir: dir, maxCacheBytes: maxBytes, onWarning } = options;
+  const cache = createImportCache({ dir, maxBytes, kept: [FOLDERS, 'dl'], onWarning });
+  let ready: Promise<void> | null = null;
+  return (request) =>
+    queue.run(() =>
+      cache.use(async () => {
+        ready ??= settle(options).finally(() => {
+          ready = null;
+        });
+        await ready;
+        return await fetchImports(request, options, cache);
+      }),
+    );
 }
 
-async function fetchImports(text: string, external: string[], options: FetchOptions): Promise<Fetched> {
-  await mkdir(options.cacheDir, { recursive: true });
-  // Inside the cache, so that the paths that Deno writes into the bundle are the same on every machine.
-  const folder = await mkdtemp(join(options.cacheDir, 'bundle-'));
+/** Folders, and the esbuild that Deno will look for. */
+async function settle({ cacheDir, esbuildPath }: FetchOptions): Promise<void> {
+  await mkdir(join(cacheDir, FOLDERS), { recursive: true });
+  if (esbuildPath === null) return;
+  const folder = join(cacheDir, ESBUILD_FOLDER);
+  const target = join(folder, `esbuild-${process.platform}-${process.arch}`);
+  const { size } = await stat(esbuildPath);
+  if (existsSync(target) && (await stat(target)).size === size) return;
+  await mkdir(folder, { recursive: true });
+  const part = `${target}.part-${process.pid}`;
+  await copyFile(esbuildPath, part);
+  await rename(part, target);
+}
+
+async function fetchImports(
+  request: FetchRequest,
+  options: FetchOptions,
+  cache: ImportCache,
+): Promise<Fetched> {
+  const { text, asked, before } = request;
+  const folder = await mkdtemp(join(options.cacheDir, FOLDERS, 'bundle-'));
+  const lockPath = join(folder, 'deno.lock');
   try {
     await writeFile(join(folder, 'entry.js'), text);
+    if (before !== null) await writeFile(lockPath, lockFor(asked, before));
     const home = options.env.HOME;
     if (home !== undefined) await copyIfThere(join(home, '.npmrc'), join(folder, '.npmrc'));
-    const run = await denoBundle(folder, options);
-    if (run.kind === 'timeout') {
-      const seconds = Math.round(options.timeoutMs / 1000);
-      throw invalid([
-        { message: `The imports could not be fetched within ${seconds} seconds: ${external.join(', ')}` },
-      ]);
+
+    const until = performance.now() + options.timeoutMs;
+    const known = cache.bytes();
+    const bytesBefore = known ?? bytesBelow(options.cacheDir);
+    const run = async (command: string, ...args: string[]) => {
+      const limits = { timeoutMs: Math.max(1, until - performance.now()), bytesBefore };
+      const ended = await runDeno([command, ...FLAGS, ...args], folder, options, limits);
+      if (ended.kind !== 'exit' || /^Download /m.test(ended.stderr) || known === null) cache.grown();
+      return finished(ended, request, options);
+    };
+    const bundled = await run(
+      ...(['bundle', '--platform', 'deno', '--sourcemap', 'inline', '-o', 'out.js', 'entry.js'] as const),
+    );
+    if (bundled.code !== 0) {
+      // `deno bundle` keeps to itself what went wrong while it fetched.
+      const caching = await run('cache', 'entry.js');
+      const stderr = caching.code === 0 ? bundled.stderr : caching.stderr;
+      const lock = await readIfThere(lockPath);
+      const locked = before !== null;
+      return {
+        kind: 'failed',
+        failing: explain({ stderr, text, asked, lock: lock === null ? null : readLock(lock), locked }),
+      };
     }
-    if (run.code !== 0) return explain(run.stderr, text, external);
-    const out = join(folder, 'out.js');
-    const { size } = await stat(out);
-    // Deno's map still holds the packages' sources, which are dropped below: hence the wider bound here.
-    if (size > options.maxBundleBytes * 4) {
-      throw new HearthError(
-        'TOO_LARGE',
-        `The function with its imports is over ${options.maxBundleBytes} bytes`,
-        {
-          details: [{ field: 'code', message: `may have ${options.maxBundleBytes} bytes with its imports` }],
-        },
-      );
-    }
-    return { kind: 'ok', text: await readFile(out, 'utf8') };
+    return await accept(folder, lockPath, request, options);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function finished(run: DenoRun, { asked }: FetchRequest, options: FetchOptions) {
+  if (run.kind === 'exit') return run;
+  if (run.kind === 'too-large') {
+    const message = `The imports have more than ${options.maxFetchBytes} bytes with all that they depend on: ${asked.join(', ')}`;
+    throw new HearthError('TOO_LARGE', message, { details: [{ field: 'code', message }] });
+  }
+  const seconds = Math.round(options.timeoutMs / 1000);
+  throw invalid([
+    { message: `The imports could not be fetched within ${seconds} seconds: ${asked.join(', ')}` },
+  ]);
+}
+
+/** Looks at what Deno made before anything of it is kept. */
+async function accept(
+  folder: string,
+  lockPath: string,
+  { asked, entry }: FetchRequest,
+  options: FetchOptions,
+): Promise<Fetched> {
+  const out = join(folder, 'out.js');
+  const { size } = await stat(out);
+  // Deno's map still holds the packages' sources, which are dropped later: hence the wider bound here.
+  if (size > options.maxBundleBytes * 4) throw await tooHeavy(out, size, options.maxBundleBytes);
+  const imports = recordOf(asked, entry, await readFile(lockPath, 'utf8'));
+  const packages = Object.keys(readLock(imports.lock).npm).length;
+  if (packages > MAX_PACKAGES)
+    throw invalid([
+      { message: `The imports bring ${packages} packages with them; ${MAX_PACKAGES} are allowed` },
+    ]);
+  const text = await readFile(out, 'utf8');
+  const stranger = strangerIn(text, placesOf(folder, options), { denoDir: options.cacheDir, folder });
+  if (stranger !== null) {
+    throw invalid([
+      { message: `An imported package asks for a file that is not one of a package (${stranger})` },
+    ]);
+  }
+  if (Buffer.byteLength(text) - mapBytes(text) > options.maxBundleBytes)
+    throw await tooHeavy(out, size, options.maxBundleBytes);
+  return { kind: 'ok', text: alignLines(text), imports };
+}
+
+function mapBytes(text: string): number {
+  const at = text.lastIndexOf('//# sourceMappingURL=');
+  return at < 0 ? 0 : text.length - at; // base64: a byte for each character
+}
+
+async function tooHeavy(out: string, size: number, limit: number): Promise<HearthError> {
+  const { name, bytes } = await heaviestOf(out);
+  const message =
+    `The function with its imports is over the limit of ${limit} bytes: ` +
+    (name === null
+      ? `it has ${size} with its source map`
+      : `the largest of them, ${name}, has ${bytes} alone`);
+  return new HearthError('TOO_LARGE', message, {
+    details: [{ field: 'code', message: `may have ${limit} bytes with its imports` }],
+  });
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  return await readFile(path, 'utf8').catch((error: unknown) => {
+    if (messageOf(error).startsWith('ENOENT')) return null; // Deno had none to write
+    throw error;
+  });
 }
 
 async function copyIfThere(from: string, to: string) {
@@ -83,108 +196,4 @@ async function copyIfThere(from: string, to: string) {
       throw error;
     }
   }
-}
-
-type Run = { kind: 'exit'; code: number | null; stderr: string } | { kind: 'timeout' };
-
-function denoBundle(folder: string, options: FetchOptions): Promise<Run> {
-  const env: Record<string, string> = {
-    HOME: folder,
-    DENO_DIR: options.cacheDir,
-    NO_COLOR: '1',
-    DENO_NO_UPDATE_CHECK: '1',
-  };
-  for (const name of KEPT) {
-    const value = options.env[name];
-    if (value !== undefined) env[name] = value;
-  }
-  const flags = [
-    '--platform',
-    'deno',
-    '--no-lock',
-    '--no-config',
-    '--node-modules-dir=none',
-    '--sourcemap',
-    'inline',
-  ];
-  return new Promise((resolve, reject) => {
-    const { setpriv } = findTools(options.env.PATH);
-    const bundle = [options.denoPath, 'bundle', ...flags, '-o', 'out.js', 'entry.js'];
-    // Where it can be had: it ends with us, even when we are killed.
-    const [command = '', ...args] =
-      setpriv === null ? bundle : [setpriv, '--pdeathsig', 'KILL', '--', ...bundle];
-    const child = spawn(command, args, {
-      cwd: folder,
-      env,
-      stdio: ['ignore', 'ignore', 'pipe'],
-      detached: true, // a group of its own: it starts an esbuild that must end with it
-    });
-    let stderr = '';
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    }, options.timeoutMs);
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      if (stderr.length < STDERR_BYTES) stderr += chunk;
-    });
-    child.on('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-    child.on('close', (code) => {
-      clearTimeout(timer);
-      resolve(timedOut ? { kind: 'timeout' } : { kind: 'exit', code, stderr });
-    });
-  });
-}
-
-/** Deno names its error's place in the module that step one made: the import that stands there is the failing one. */
-function explain(stderr: string, text: string, external: string[]): Fetched {
-  const failing = new Map<string, string>();
-  const lines = text.split('\n');
-  for (const [, message = '', file = '', line = '', column = ''] of stderr.matchAll(
-    /error: (.*)\n\s+at (\S+):(\d+):(\d+)/g,
-  )) {
-    const own = file.endsWith('/entry.js');
-    const specifier = own ? nearest(lines[Number(line) - 1] ?? '', Number(column), external) : undefined;
-    if (specifier !== undefined) failing.set(specifier, describe(specifier, message));
-  }
-  if (failing.size > 0) return { kind: 'failed', failing };
-  const mentioned = external.filter((specifier) => stderr.includes(specifier));
-  const [only] = mentioned.length > 0 ? mentioned : external;
-  if (/error sending request|client error|dns error/.test(stderr) && !only?.startsWith('https:')) {
-    throw new HearthError('UNAVAILABLE', 'The package registry cannot be reached', {
-      retryAfter: 30,
-      cause: stderr,
-    });
-  }
-  if (only !== undefined && (mentioned.length === 1 || external.length === 1)) {
-    return {
-      kind: 'failed',
-      failing: new Map([[only, `Cannot load "${only}": it cannot be fetched or bundled`]]),
-    };
-  }
-  throw invalid([{ message: `One of the imports cannot be fetched or bundled: ${external.join(', ')}` }]);
-}
-
-function nearest(line: string, column: number, external: string[]): string | undefined {
-  const distance = (specifier: string) => Math.abs(line.indexOf(JSON.stringify(specifier)) - column);
-  return external
-    .filter((specifier) => line.includes(JSON.stringify(specifier)))
-    .sort((a, b) => distance(a) - distance(b))[0];
-}
-
-function describe(specifier: string, message: string): string {
-  const start = `Cannot load "${specifier}"`;
-  if (message.includes('--allow-import')) return `${start}: modules are fetched from ${IMPORT_HOSTS} only`;
-  if (specifier.startsWith('npm:')) {
-    if (/find constraint|npm package .* does not exist/.test(message)) {
-      return `${start}: the npm registry has no such package or version`;
-    }
-    if (message.startsWith('Could not resolve')) return `${start}: the package has no such file`;
-  }
-  if (specifier.startsWith('jsr:'))
-    return `${start}: the jsr registry has no such package or version, or is out of reach`;
-  return `${start}: it cannot be fetched`;
 }

@@ -3,6 +3,7 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { dirname, extname, join, relative, resolve, sep } from 'node:path';
 import type { Loader, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin } from 'esbuild';
+import type { ImportMap } from './prepare_import_map.js';
 import { USER_NAMESPACE } from './prepare_source_map.js';
 
 export interface ImportRules {
@@ -17,6 +18,7 @@ interface Rules {
   root: string | null;
   maxCodeBytes: number;
   failing: ReadonlyMap<string, string>;
+  importMap: ImportMap | null;
 }
 
 const LOADERS: Record<string, Loader> = {
@@ -47,7 +49,7 @@ export function importRules(rules: Rules): ImportRules {
           return { path: args.path, external: true };
         const answer = await resolveImport(args, rules);
         if ('error' in answer) return { errors: [{ text: answer.error }] };
-        if (answer.fetch) external.add(args.path);
+        if (answer.fetch) external.add(answer.result.path);
         return answer.result;
       });
       build.onLoad({ filter: /.*/, namespace: USER_NAMESPACE }, async (args): Promise<OnLoadResult> => {
@@ -66,9 +68,14 @@ export function importRules(rules: Rules): ImportRules {
   return { plugin, external: () => [...external], seen: () => seen };
 }
 
-type Answer = { result: OnResolveResult; fetch: boolean } | { error: string };
+type Answer = { result: OnResolveResult & { path: string }; fetch: boolean } | { error: string };
 
-async function resolveImport(args: OnResolveArgs, rules: Rules): Promise<Answer> {
+async function resolveImport(asked: OnResolveArgs, rules: Rules): Promise<Answer> {
+  const { importMap } = rules;
+  const mapped = importMap?.resolve(asked.path) ?? null;
+  // What the map says is relative to the map.
+  const args =
+    mapped === null || importMap === null ? asked : { ...asked, path: mapped, importer: importMap.file };
   const { path } = args;
   const failing = rules.failing.get(path);
   if (failing !== undefined) return { error: failing };
@@ -104,7 +111,7 @@ async function resolveImport(args: OnResolveArgs, rules: Rules): Promise<Answer>
   }
   if (path.startsWith('/'))
     return { error: `Cannot import "${path}": a function cannot import by absolute path` };
-  if (!/^\.\.?(\/|$)/.test(path)) return { error: bare(path) };
+  if (!/^\.\.?(\/|$)/.test(path)) return { error: bare(path, importMap) };
   return rules.root === null ? { error: alone(path) } : inside(args, rules.root, rules.maxCodeBytes);
 }
 
@@ -112,8 +119,10 @@ function toFetch(path: string): Answer {
   return { result: { path, external: true }, fetch: true };
 }
 
-function bare(path: string): string {
-  if (path.startsWith('#')) return `Cannot import "${path}": there is no import map`;
+function bare(path: string, importMap: ImportMap | null): string {
+  if (path.startsWith('#') && importMap === null) return `Cannot import "${path}": there is no import map`;
+  if (importMap !== null)
+    return `Cannot import "${path}": it is not among the "imports" of ${importMap.file}`;
   const name = path.split('/')[0] ?? path;
   const suggestion = builtinModules.includes(name) ? `node:${path}` : `npm:${path}`;
   return `Cannot import "${path}": a bare name is not resolved; did you mean "${suggestion}"?`;

@@ -32,6 +32,23 @@ export function nameSources(bundle: string): string {
   return `${bundle.slice(0, at)}${MARK}${Buffer.from(JSON.stringify(renamed)).toString('base64')}\n`;
 }
 
+const REQUIRE = '\nvar __require = __deno_internal_createRequire(import.meta.url);\n';
+/** Lines that Deno puts in, and takes out for them. */
+const REQUIRE_LINES = { own: 3, esbuilds: 6 };
+
+/**
+ * Where a package requires one of Node's modules, Deno 2.9 puts its own `require` in the place of esbuild's, and leaves the
+ * map as it was: the lines that it took away are put back, empty ones, so that all below are where the map has them.
+ */
+export function alignLines(bundle: string): string {
+  const at = bundle.indexOf(REQUIRE);
+  const firstModule = bundle.search(/^\/\/ /m);
+  if (at < 0 || (firstModule >= 0 && firstModule < at)) return bundle;
+  const end = at + REQUIRE.length;
+  const missing = '\n'.repeat(REQUIRE_LINES.esbuilds - REQUIRE_LINES.own);
+  return bundle.slice(0, end) + missing + bundle.slice(end);
+}
+
 function isSourceMap(value: unknown): value is SourceMap {
   return typeof value === 'object' && value !== null && 'sources' in value && Array.isArray(value.sources);
 }

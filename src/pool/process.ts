@@ -51,7 +51,7 @@ export interface ProcessEvents {
   onSpan(executionId: string, of: TraceOrigin, span: FunctionSpan): void;
   /** Nothing more will come for this execution; µs of CPU, or -1 when they were told before. */
   onEnd(executionId: string, cpuUs: number): void;
-  /** V8's code cache of the module. */
+  /** V8's code cache of the module, at most once; made in the process, so nobody else's should run by it. */
   onCodeCache(bytes: Buffer): void;
 }
 
@@ -136,6 +136,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   let pings = 0;
   let mayReadEnv = false;
   let giveCache: ((bytes: Buffer) => void) | null = null;
+  /** Characters of base64 that a code cache may have; 0: none is expected. */
+  let maxCacheText = 0;
   let claimNext: { resolve(value: Specialised): void; reject(error: Error): void } | null = null;
   const pongs = new Map<number, () => void>();
   let ready: () => void = () => {};
@@ -231,9 +233,15 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         giveCache?.(Buffer.from(message.data, 'base64'));
         break;
       case 'v8':
-        events?.onCodeCache(Buffer.from(message.data, 'base64'));
+        // Once, where it was asked for: it may be anything by now, and as long as a line.
+        if (message.data.length <= maxCacheText) events?.onCodeCache(Buffer.from(message.data, 'base64'));
+        maxCacheText = 0;
         break;
     }
+  }
+
+  function writeCache(bytes: Buffer | null): Promise<void> | null {
+    return bytes === null ? null : writeFile(join(dir, 'code', V8_FILE), bytes, { mode: 0o444 });
   }
 
   function kill(reason: KillReason) {
@@ -272,9 +280,11 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         claimNext = { resolve, reject };
       });
       loaded.catch(() => {}); // whoever awaits it below is told; if writing fails first, nobody does
-      const written = codeFiles.write(what.code);
-      if (written !== null) await written;
-      if (what.v8 !== null) await writeFile(join(dir, 'code', 'v8.bin'), what.v8, { mode: 0o444 });
+      const harvest = what.v8 === null && what.code.length >= MIN_CACHED_BYTES;
+      if (harvest)
+        maxCacheText = Math.ceil(((what.code.length * MAX_CACHE_FACTOR + DENOS_OWN_CACHES) * 4) / 3);
+      const written = [codeFiles.write(what.code), writeCache(what.v8)];
+      if (written.some((each) => each !== null)) await Promise.all(written);
       control.send({
         t: 'claim',
         claim: {
@@ -285,8 +295,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
           env: what.env,
           permissions: what.permissions,
           tracing: what.tracing,
-          v8: what.v8 === null ? null : `${launch.inside.code}/v8.bin`,
-          harvest: what.v8 === null && what.code.length >= MIN_CACHED_BYTES,
+          v8: what.v8 === null ? null : `${launch.inside.code}/${V8_FILE}`,
+          harvest,
         },
       });
       const timer = setTimeout(() => {
@@ -365,7 +375,12 @@ async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): 
 }
 
 /** Bytes of code below which compiling is faster than handing a cache over. */
-const MIN_CACHED_BYTES = 48 * 1024;
+export const MIN_CACHED_BYTES = 48 * 1024;
+/** Times the code that V8's cache of it may have; one and a half is usual. */
+const MAX_CACHE_FACTOR = 6;
+/** Bytes that those of Deno's own modules, which come with it, may have; all of them together have less. */
+const DENOS_OWN_CACHES = 4 * 1024 * 1024;
+const V8_FILE = 'v8.bin';
 
 /** One that has been removed meanwhile is done without. */
 function openIfThere(path: string): number | null {

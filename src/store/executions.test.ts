@@ -157,7 +157,7 @@ describe('partitions', () => {
         tenant: 'default',
         name,
         settings: SETTINGS,
-        prepared: { code, bundle: code, hash: code },
+        prepared: { code, bundle: code, hash: code, imports: null },
         source: 'api',
         actor: someone,
       });
@@ -187,7 +187,7 @@ function deployed(tenant: string) {
     tenant,
     name: 'hello',
     settings: SETTINGS,
-    prepared: { code: 'x', bundle: 'x', hash: 'x' },
+    prepared: { code: 'x', bundle: 'x', hash: 'x', imports: null },
     source: 'api',
     actor: someone,
   });

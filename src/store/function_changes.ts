@@ -43,7 +43,7 @@ export async function insertFunction(sql: Sql, added: NewFunction): Promise<Func
       const [meta] = await sql<FunctionMeta[]>`
         insert into functions ${sql(columns)} returning ${metaColumns(sql)}`;
       if (meta === undefined) throw new Error('PostgreSQL returned no row for an insert');
-      await insertVersion(sql, meta, added.prepared.code, authorOf(added.actor));
+      await insertVersion(sql, meta, added.prepared, authorOf(added.actor));
       await takeRoutes(sql, meta);
       const bytes = Buffer.byteLength(added.prepared.code);
       await checkFunctionQuotas(sql, added.tenant, quotas, { functions: 1, bytes });
@@ -93,7 +93,7 @@ export async function updateFunction(
       if (meta === undefined) throw new Error('PostgreSQL returned no row for an update of a locked row');
       if (isNew) {
         const bytes = Buffer.byteLength(prepared.code) - Buffer.byteLength(before ?? '');
-        await insertVersion(sql, meta, prepared.code, authorOf(actor));
+        await insertVersion(sql, meta, prepared, authorOf(actor));
         await checkFunctionQuotas(sql, tenant, quotas, { functions: 0, bytes });
       }
       if (settings.routes !== undefined) {
@@ -121,6 +121,7 @@ export function removeFunction(sql: Sql, tenant: string, name: string, actor: Ac
     await sql`update functions set deleted_at = now() where id = ${current.id}`;
     await freeRoutes(sql, current.id);
     await sql`delete from secrets where function_id = ${current.id}`;
+    await sql`delete from code_caches where function_id = ${current.id}`;
     await noteAction(sql, actor, { tenant, action: 'function.delete', subject: name });
     return current.id;
   });
@@ -144,7 +145,7 @@ async function codeOf(sql: Queries, { id, version }: FunctionMeta): Promise<stri
 async function insertVersion(
   sql: Queries,
   meta: FunctionMeta,
-  code: string,
+  { code, imports }: PreparedCode,
   createdBy: string | null,
 ): Promise<void> {
   const columns = {
@@ -153,6 +154,10 @@ async function insertVersion(
     version: meta.version,
     hash: meta.hash,
     code,
+    imports:
+      imports === null
+        ? null
+        : sql.json({ ...imports, resolved: imports.resolved.map((each) => ({ ...each })) }),
     created_by: createdBy,
   };
   await sql`insert into function_versions ${sql(columns)}`;

@@ -43,7 +43,7 @@ const SETTINGS: FunctionSettings = {
 
 function prepared(code: string): PreparedCode {
   const bundle = `/* bundle */ ${code}`;
-  return { code, bundle, hash: createHash('sha256').update(bundle).digest('hex') };
+  return { code, bundle, hash: createHash('sha256').update(bundle).digest('hex'), imports: null };
 }
 
 function insert(
@@ -85,7 +85,7 @@ describe('a stored function', () => {
       created_by: 'someone',
       source: 'api',
     });
-    expect(await store.functions.find('default', 'first')).toEqual({ ...meta, code });
+    expect(await store.functions.find('default', 'first')).toEqual({ ...meta, code, imports: null });
     expect(await store.functions.byId(meta.id)).toEqual(meta);
     expect(await store.functions.bundle(meta.hash)).toBe(prepared(code).bundle);
     expect(await store.functions.bundle('none')).toBeNull();
@@ -162,6 +162,45 @@ describe('a stored function', () => {
     ]);
     expect((await store.functions.find('default', 'versioned'))?.code).toBe(next.code);
     expect(await store.functions.update('default', 'none', { settings: {}, actor: someone })).toBeNull();
+  });
+
+  it('has with each version what that was built from', async () => {
+    await insert('importing');
+    const resolved = [{ specifier: 'npm:a@1', resolved: 'npm:a@1.0.0', integrity: 'sha512-x' }];
+    const imports = { asked: ['npm:a@1'], entry: 'e', lock: '{"version":"5"}', resolved };
+    await store.functions.update('default', 'importing', {
+      prepared: { ...prepared('export default 3'), imports },
+      actor: someone,
+    });
+    expect((await store.functions.find('default', 'importing'))?.imports).toEqual(imports);
+    expect(await store.functions.versions('default', 'importing')).toMatchObject([
+      { version: 2, imports: resolved },
+      { version: 1, imports: [] },
+    ]);
+  });
+
+  it("has V8's code cache of its current bundle for each engine, and of no other", async () => {
+    const { id: functionId, hash } = await insert('cached');
+    const key = { functionId, hash, engine: 'deno-1' };
+    await store.functions.keepCodeCache(key, Buffer.from('first'));
+    await store.functions.keepCodeCache({ ...key, engine: 'deno-2' }, Buffer.from('another'));
+    expect(String(await store.functions.codeCache(key))).toBe('first');
+    expect(await store.functions.codeCache({ ...key, hash: 'other' })).toBeNull();
+
+    const next = prepared('export default 4');
+    await store.functions.update('default', 'cached', { prepared: next, actor: someone });
+    await store.functions.keepCodeCache(key, Buffer.from('too late'));
+    expect(String(await store.functions.codeCache(key))).toBe('first');
+    await store.functions.keepCodeCache({ ...key, hash: next.hash }, Buffer.from('second'));
+    expect(await store.functions.codeCache(key)).toBeNull();
+    expect(String(await store.functions.codeCache({ ...key, hash: next.hash }))).toBe('second');
+
+    await store.sql`update code_caches set created_at = now() - interval '31 days' where engine = 'deno-2'`;
+    await store.functions.dropOldCodeCaches();
+    const left = await store.sql`select engine from code_caches where function_id = ${functionId}`;
+    expect([...left]).toEqual([{ engine: 'deno-1' }]);
+    await store.functions.remove('default', 'cached', someone);
+    expect([...(await store.sql`select from code_caches where function_id = ${functionId}`)]).toEqual([]);
   });
 
   it('takes concurrent updates one after the other', async () => {

@@ -1,4 +1,6 @@
 /** The functions that are stored: how they are found, listed and changed. */
+
+import { type CodeCacheKey, dropOldCodeCaches, findCodeCache, keepCodeCache } from './code_caches.js';
 import type { Sql } from './connection.js';
 import { findBundle } from './function_bundles.js';
 import {
@@ -9,13 +11,15 @@ import {
   updateFunction,
 } from './function_changes.js';
 import { metaColumns } from './function_columns.js';
-import type { Actor, FunctionMeta } from './types.js';
+import type { Actor, FunctionMeta, PreparedCode, ResolvedImport } from './types.js';
 
-export type FunctionWithCode = FunctionMeta & { code: string };
+export type FunctionWithCode = FunctionMeta & Pick<PreparedCode, 'code' | 'imports'>;
 
 export interface FunctionVersion {
   version: number;
   hash: string;
+  /** What it was built from. */
+  imports: ResolvedImport[];
   created_at: Date;
   created_by: string | null;
 }
@@ -46,6 +50,11 @@ export interface Functions {
   changedSince(seq: bigint | string): Promise<FunctionChanges>;
   /** The JavaScript module that a process loads. */
   bundle(hash: string): Promise<string | null>;
+  /** V8's code cache of it; null if there is none. */
+  codeCache(key: CodeCacheKey): Promise<Buffer | null>;
+  keepCodeCache(key: CodeCacheKey, bytes: Buffer): Promise<void>;
+  /** Those of engines that no node has had for long. */
+  dropOldCodeCaches(): Promise<void>;
   /** Newest first. */
   versions(tenant: string, name: string): Promise<FunctionVersion[]>;
   /** Those that `reload` may change and delete. */
@@ -61,7 +70,7 @@ export function createFunctions(sql: Sql): Functions {
     find: (tenant, name) =>
       sql.asTenant(tenant, async (sql) => {
         const [row] = await sql<FunctionWithCode[]>`
-          select ${metaColumns(sql)}, v.code
+          select ${metaColumns(sql)}, v.code, v.imports
           from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
           where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null`;
         return row ?? null;
@@ -107,11 +116,14 @@ export function createFunctions(sql: Sql): Functions {
     },
 
     bundle: (hash) => findBundle(sql, hash),
+    codeCache: (key) => findCodeCache(sql, key),
+    keepCodeCache: (key, bytes) => keepCodeCache(sql, key, bytes),
+    dropOldCodeCaches: () => dropOldCodeCaches(sql),
 
     versions: (tenant, name) =>
       sql.asTenant(tenant, async (sql) => [
         ...(await sql<FunctionVersion[]>`
-          select v.version, v.hash, v.created_at, v.created_by
+          select v.version, v.hash, coalesce(v.imports -> 'resolved', '[]') as imports, v.created_at, v.created_by
           from functions join function_versions v on v.function_id = functions.id
           where functions.tenant = ${tenant} and functions.name = ${name} and functions.deleted_at is null
           order by v.version desc`),
@@ -120,7 +132,7 @@ export function createFunctions(sql: Sql): Functions {
     fromFiles: (tenant) =>
       sql.asTenant(tenant, async (sql) => [
         ...(await sql<FunctionWithCode[]>`
-          select ${metaColumns(sql)}, v.code
+          select ${metaColumns(sql)}, v.code, v.imports
           from functions join function_versions v on v.function_id = functions.id and v.version = functions.version
           where functions.tenant = ${tenant} and functions.source = 'file' and functions.deleted_at is null
           order by functions.name`),

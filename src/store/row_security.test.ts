@@ -177,7 +177,7 @@ describe('what the store does for a tenant', () => {
     tenant: A,
     name,
     settings: functionMeta(),
-    prepared: { code: 'x', bundle: 'x', hash: 'x' },
+    prepared: { code: 'x', bundle: 'x', hash: 'x', imports: null },
     source: 'api' as const,
     actor: someone,
   };
@@ -220,6 +220,7 @@ describe('what the store does for a tenant', () => {
   /** What a node does for all tenants at once, or the administrator: as the service's own user. */
   const platform = [
     ...['functions.byId', 'functions.all', 'functions.ids', 'functions.changedSince', 'functions.bundle'],
+    ...['functions.codeCache', 'functions.keepCodeCache', 'functions.dropOldCodeCaches'],
     ...['executions.amend', 'executions.createPartitions', 'executions.dropExpired'],
     ...[
       'tenants.count',

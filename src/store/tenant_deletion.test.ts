@@ -35,7 +35,7 @@ function deployed(tenant: string, name = 'hello'): Promise<FunctionMeta> {
     tenant,
     name,
     settings: functionMeta(),
-    prepared: { code: 'x', bundle: 'x', hash: 'x' },
+    prepared: { code: 'x', bundle: 'x', hash: 'x', imports: null },
     source: 'api',
     actor: someone,
   });

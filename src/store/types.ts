@@ -62,6 +62,29 @@ export interface PreparedCode {
   bundle: string;
   /** SHA-256 of `bundle`, hex. */
   hash: string;
+  /** What its `npm:`, `jsr:` and `https:` imports came to; null: it has none. */
+  imports: ImportRecord | null;
+}
+
+/** One package or module that a version was built from. */
+export interface ResolvedImport {
+  /** As the code has it, with `@*` where it names no version; null: another import asks for it. */
+  specifier: string | null;
+  /** `npm:name@1.2.3`, `jsr:@scope/name@1.2.3`, or a URL. */
+  resolved: string;
+  /** npm: of the package (Subresource Integrity); jsr: SHA-256 of its list of files; a URL: of the text. Hex both. */
+  integrity: string;
+}
+
+/** What is kept of a version's imports, so that the next deploy gets the same bytes or none. */
+export interface ImportRecord {
+  /** The import specifiers as the code has them, sorted. */
+  asked: string[];
+  /** SHA-256 of the module that was left to be bundled with them, hex: the same again comes to the same. */
+  entry: string;
+  /** Deno's lock file, format 5. */
+  lock: string;
+  resolved: ResolvedImport[];
 }
 
 export type TriggerType = 'http' | 'invoke' | 'cron' | 'database' | 'async';

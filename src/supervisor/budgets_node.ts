@@ -4,8 +4,8 @@ import type { Quotas } from '../store/types.js';
 import { createBudgets } from './budgets.js';
 import { createCpuQuotas } from './budgets_cpu.js';
 import { type BudgetSync, startBudgetSync } from './budgets_sync.js';
+import type { ProcessQuota } from './fleet/scaling.js';
 import { budgetKey, type ToRouter, type ToSupervisor } from './protocol.js';
-import type { ProcessQuota } from './scaling.js';
 
 export interface NodeQuotasOptions {
   quotaUse: QuotaUse;

@@ -1,13 +1,13 @@
-/** Starts an instance: its code from the cache, a process from the pool, and what came of it told to the fleet. */
-
+/** Starts an instance: its code, a process from the pool, and what came of it told to the fleet. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HearthError } from '../errors.js';
-import type { CodeCache } from '../pool/code_cache.js';
-import type { Claimed, Pool } from '../pool/main.js';
-import type { Tracing } from '../pool/messages.js';
-import { type DenoProcess, LoadFailure, type ProcessEvents } from '../pool/process.js';
+import type { Claimed, ClaimRequest, Pool } from '../pool/main.js';
+import type { LogLine, Tracing } from '../pool/messages.js';
+import { type DenoProcess, LoadFailure, MIN_CACHED_BYTES, type ProcessEvents } from '../pool/process.js';
 import { isDatabaseAway } from '../store/database_errors.js';
 import type { FunctionMeta } from '../store/types.js';
 import type { Fleet, Instance } from './fleet.js';
+import type { FunctionCode } from './function_code.js';
 import type { Denial } from './protocol.js';
 import { redactLines, redactSpan, redactThrown } from './redaction.js';
 import type { Redact } from './redactor.js';
@@ -16,9 +16,8 @@ import { permissionsOf } from './specification.js';
 
 export interface ClaimsOptions {
   pool: Pool;
-  code: CodeCache;
+  code: FunctionCode;
   fleet: Fleet;
-  loadBundle(hash: string): Promise<string | null>;
   /** What the platform puts into it: wins over secrets. */
   environment(fn: FunctionMeta): Record<string, string>;
   /** What its process tells for OpenTelemetry. */
@@ -32,8 +31,41 @@ export interface ClaimsOptions {
   onError(error: unknown): void;
 }
 
-export function createClaims(options: ClaimsOptions): { start(instance: Instance): void } {
+export interface Claims {
+  start(instance: Instance): void;
+  /** Runs the module, where V8's code cache of it is worth having and is not there; resolves when its process is gone. */
+  warm(fn: FunctionMeta): Promise<void>;
+}
+
+/** ms that a module may take to load in a process that serves nobody, and V8's cache to appear after it. */
+const WARM_LOAD_MS = 10_000;
+const WARM_CACHE_MS = 2_000;
+
+export function createClaims(options: ClaimsOptions): Claims {
   const { pool, code, fleet } = options;
+
+  /** `onRedact`: called before the process has the secrets that are to be taken out of what it says. */
+  function requestFor(
+    fn: FunctionMeta,
+    code: ClaimRequest['code'],
+    onRedact: (redact: Redact | null) => void,
+  ): ClaimRequest {
+    async function environment(): Promise<Record<string, string>> {
+      const secrets = await options.secrets(fn);
+      onRedact(secrets.redact);
+      return { ...secrets.env, ...options.environment(fn) };
+    }
+    return {
+      tenant: fn.tenant,
+      function: fn.name,
+      memoryMb: fn.memory_limit_mb,
+      code,
+      env: environment(),
+      permissions: permissionsOf(fn),
+      tracing: options.tracing,
+      loadTimeoutMs: fn.timeout_seconds * 1000,
+    };
+  }
 
   async function start(instance: Instance) {
     const { fn } = instance;
@@ -41,28 +73,17 @@ export function createClaims(options: ClaimsOptions): { start(instance: Instance
     const events = options.events(fn);
     /** Known before the process has them. */
     let redact: Redact | null = null;
-    async function environment(): Promise<Record<string, string>> {
-      const secrets = await options.secrets(fn);
-      redact = secrets.redact;
-      return { ...secrets.env, ...options.environment(fn) };
-    }
     try {
+      const request = requestFor(fn, code.of(fn), (found) => {
+        redact = found;
+      });
       const claimed = await pool.claim(
-        {
-          tenant: fn.tenant,
-          function: fn.name,
-          memoryMb: fn.memory_limit_mb,
-          code: code.get(fn.hash, () => options.loadBundle(fn.hash)),
-          env: environment(),
-          permissions: permissionsOf(fn),
-          tracing: options.tracing,
-          loadTimeoutMs: fn.timeout_seconds * 1000,
-        },
+        request,
         {
           onLog: (id, lines, origin) => events.onLog(id, redactLines(redact, lines), origin),
           onSpan: (id, of, span) => events.onSpan(id, of, redactSpan(redact, span)),
           onEnd: events.onEnd,
-          onCodeCache: (bytes) => void code.putV8(fn.hash, bytes).catch(options.onError),
+          onCodeCache: (bytes) => void code.onCodeCache(fn, bytes),
         },
         (process) => {
           options.onTaken(process, redact);
@@ -89,7 +110,42 @@ export function createClaims(options: ClaimsOptions): { start(instance: Instance
     }
   }
 
-  return { start: (instance) => void start(instance) };
+  async function warm(fn: FunctionMeta) {
+    const present = await code.of(fn);
+    if (present.code.length < MIN_CACHED_BYTES || present.v8 !== null) return;
+    const events = options.events(fn);
+    let redact: Redact | null = null;
+    const request = requestFor(fn, Promise.resolve(present), (found) => {
+      redact = found;
+    });
+    const tell = (lines: LogLine[]) => events.onLog(null, redactLines(redact, lines));
+    const loadTimeoutMs = Math.min(request.loadTimeoutMs, WARM_LOAD_MS);
+    let kept = () => {};
+    const cached = new Promise<void>((resolve) => {
+      kept = resolve;
+    });
+    try {
+      const { process } = await pool.claim(
+        { ...request, loadTimeoutMs },
+        {
+          onLog: (_, lines) => tell(lines),
+          onSpan: () => {},
+          onEnd: () => {},
+          onCodeCache: (bytes) => void code.onCodeCache(fn, bytes).then(kept),
+        },
+        () => {}, // nobody calls it
+      );
+      await Promise.race([cached, process.ended, sleep(WARM_CACHE_MS, undefined, { ref: false })]);
+      process.kill('idle');
+      await process.ended;
+    } catch (error) {
+      if (!(error instanceof LoadFailure)) throw error;
+      const why = error.timedOut ? `it takes more than ${loadTimeoutMs / 1000} s` : error.thrown.message;
+      tell([[Date.now(), 'error', `The module was loaded once after its deploy, and failed: ${why}`]]);
+    }
+  }
+
+  return { start: (instance) => void start(instance), warm };
 }
 
 function explain(fn: FunctionMeta, error: unknown, redact: Redact | null): Denial {

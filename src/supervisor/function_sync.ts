@@ -6,6 +6,7 @@ export interface FunctionSync {
   /** A function was changed by this node: resolves when `apply` is done with it. */
   refresh(functionId: string): Promise<void>;
   all(): FunctionMeta[];
+  find(functionId: string): FunctionMeta | undefined;
   /** A tenant is gone, or another one has its slug: its functions go without a word each. */
   reconcile(tenant: string): Promise<void>;
   /** Looks for what was missed. */
@@ -84,6 +85,7 @@ export async function startFunctionSync(options: FunctionSyncOptions): Promise<F
   return {
     refresh: (functionId) => inTurn(() => one(functionId)),
     all: () => [...known.values()],
+    find: (functionId) => known.get(functionId),
     reconcile: (tenant) => inTurn(() => reconcile(tenant)),
     poll: () => inTurn(poll),
     settled: () => queue,

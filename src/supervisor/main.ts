@@ -18,7 +18,9 @@ import { createClaims } from './claims.js';
 import { createCpuLimits } from './cpu_limits.js';
 import { startDatabaseCheck } from './database_check.js';
 import { createExecutionJoin } from './execution_join.js';
+import { mayStart } from './fleet/scaling.js';
 import { createFleet, type Fleet, type Instance } from './fleet.js';
+import { createFunctionCode } from './function_code.js';
 import { createFunctionTelemetry } from './function_telemetry.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
@@ -41,6 +43,7 @@ import { environmentOf } from './specification.js';
 import { type Sync, startSync } from './sync.js';
 import type { TenantChange } from './tenant_sync.js';
 import { startUpkeep } from './upkeep.js';
+import { createWarming } from './warming.js';
 import { startWatch } from './watch.js';
 
 export interface SupervisorOptions {
@@ -60,6 +63,8 @@ export interface SupervisorOptions {
   /** MiB that they may have together. */
   memoryMib: number;
   code: CodeCache;
+  /** What V8's code caches depend on besides the code. */
+  engine: string;
   /** Whatever else has to be there before a call is served: the functions that come from files, say. */
   mayServe: Promise<unknown>;
   prepare: Prepare;
@@ -81,8 +86,8 @@ export interface SupervisorOptions {
 
 export interface Supervisor {
   functions(): FunctionMeta[];
-  /** A function was written by this process itself, as `reload` at start does. */
-  changed(functionId: string): Promise<void>;
+  /** Functions whose code this process deployed itself before it served, as `reload` at start does. */
+  deployed(functionIds: readonly string[]): void;
   /** Gathers the newest points of every process of ours. */
   collectMetrics(): Promise<void>;
   /** Ends every function's process now. */
@@ -201,11 +206,19 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     now: Date.now,
   });
 
+  const functionCode = createFunctionCode({
+    code: options.code,
+    engine: options.engine,
+    loadBundle: store.functions.bundle,
+    loadCache: store.functions.codeCache,
+    storeCache: store.functions.keepCodeCache,
+    onError,
+  });
+
   const claims = createClaims({
     pool,
-    code: options.code,
+    code: functionCode,
     fleet,
-    loadBundle: (hash) => store.functions.bundle(hash),
     environment: (fn) =>
       environmentOf(fn, {
         url: options.url,
@@ -254,6 +267,23 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     },
     onError,
   });
+
+  const warming = createWarming({
+    mayRun(fn) {
+      const quota = quotas.processQuota(fn.tenant);
+      const share = fleet.shareOf(fn.tenant);
+      const mayHave = quota === null || share === undefined || mayStart(quota, share, fn);
+      return mayHave && fleet.queued() === 0 && processes.size < options.maxProcesses;
+    },
+    run: claims.warm,
+    onError,
+  });
+
+  /** New code was deployed at this node. */
+  function warm(functionId: string) {
+    const fn = sync?.functions.find(functionId);
+    if (fn !== undefined) warming.deployed(fn);
+  }
 
   /** Who follows a function's log sees why a process of it ended, where that is no matter of course. */
   function tellFollowers(process: DenoProcess, reason: EndReason) {
@@ -387,11 +417,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     // What there is at the start each router is told when it is up.
     if (sync !== null) await routers.askAll('functions', change, 1_000);
     // What was just deployed is called soon: its code is in the cache by then.
-    if (!change.complete) for (const { hash } of change.changed) prefetch(hash);
-  }
-
-  function prefetch(hash: string) {
-    options.code.get(hash, () => store.functions.bundle(hash)).catch(onError);
+    if (!change.complete) for (const fn of change.changed) functionCode.of(fn).catch(onError);
   }
 
   async function flush(): Promise<null> {
@@ -407,6 +433,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         return await options.prepare(params as PrepareSource);
       case 'changed':
         await sync?.functions.refresh(params as string);
+        warm(params as string);
         return null;
       case 'tenant-changed':
         await sync?.tenants.refresh(params as string);
@@ -557,9 +584,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   return {
     functions: () => sync?.functions.all() ?? [],
-    changed: async (functionId) => {
-      await sync?.functions.refresh(functionId);
-    },
+    deployed: (ids) => ids.forEach(warm),
     collectMetrics,
     endProcesses() {
       for (const process of pool.processes()) process.kill('shutdown');
@@ -574,7 +599,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       (await upkeep).stop();
       await quotas.stop();
       await resealing.stop();
-      await pool.stop();
+      await Promise.all([warming.stop(), pool.stop()]);
       await join.flush().catch(onError);
       await sync?.stop();
       await Promise.all([writer.stop(), ledger.stop()]);

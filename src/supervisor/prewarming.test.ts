@@ -14,6 +14,7 @@ import { findTools } from '../pool/sandbox.js';
 import { chooseSandbox } from '../pool/sandbox_choice.js';
 import { createClaims } from './claims.js';
 import { createFleet } from './fleet.js';
+import { createFunctionCode } from './function_code.js';
 import type { ToRouter } from './protocol.js';
 
 const MINUTE = 60_000;
@@ -82,9 +83,15 @@ async function setUp() {
   });
   const claims = createClaims({
     pool,
-    code: await createCodeCache({ dir: join(base, 'code'), maxBytes: 1_000_000 }),
+    code: createFunctionCode({
+      code: await createCodeCache({ dir: join(base, 'code'), engine: 'this', maxBytes: 1_000_000 }),
+      engine: 'this',
+      loadBundle: async () => CODE,
+      loadCache: async () => null,
+      storeCache: async () => {},
+      onError: (error) => errors.push(error),
+    }),
     fleet,
-    loadBundle: async () => CODE,
     environment: () => ({}),
     secrets: async () => ({ env: {}, redact: null }),
     tracing: { spans: false, logs: false },

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.js';
 import type { ProcessSockets } from '../pool/process.js';
 import type { Connection } from '../store/connection.js';
 import type { TenantWithSecrets } from '../store/tenants.js';
-import type { Execution, FunctionMeta, JwtSettings, PreparedCode } from '../store/types.js';
+import type { Execution, FunctionMeta, ImportRecord, JwtSettings, PreparedCode } from '../store/types.js';
 import type { Delta } from '../telemetry/delta.js';
 import type { ReplyMessage, RequestMessage } from './rpc.js';
 
@@ -184,7 +184,13 @@ export interface RouterMethods {
   metrics: { params: null; value: Delta[] };
 }
 
-export type PrepareSource = { name: string } & ({ code: string } | { entry: string; root: string });
+export type PrepareSource = {
+  name: string;
+  /** What the imports of the version before came to. */
+  before?: ImportRecord | null;
+  /** The hash of its bundle, where it need not be made again of the same code: `bundle` is then empty. */
+  keep?: string;
+} & ({ code: string } | { entry: string; root: string });
 
 /** What a router gets when it is forked, besides the environment. */
 export interface RouterConfig {

@@ -2,7 +2,7 @@
 import type { Quotas } from '../store/types.js';
 import { type Instruments, type QuotaAttributes, tenantAttributes } from '../telemetry/instruments.js';
 import { MEASURED, type Measured } from './budgets_node.js';
-import type { TenantShare } from './tenant_shares.js';
+import type { TenantShare } from './fleet/tenant_shares.js';
 
 export interface TenantUse {
   /** Of tenants that have a function or a process. */

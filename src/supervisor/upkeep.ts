@@ -18,6 +18,7 @@ export async function startUpkeep(store: Store, onError: (error: unknown) => voi
     for (const task of [
       () => store.executions.dropExpired(new Date()),
       () => store.tenants.dropDeparted(),
+      () => store.functions.dropOldCodeCaches(),
       () => store.usage.dropExpired(),
       () => store.audit.dropExpired(),
       () => store.quotaUse.dropEnded(new Date()),

@@ -1,50 +1,114 @@
-/** V8's code cache of the function's module, taken out of and put into the cache database that Deno keeps in DENO_DIR. */
+/**
+ * What Deno and V8 have found out about the function's module, taken out of and put into the databases that Deno keeps in
+ * DENO_DIR: V8's code caches of the module and of those of Deno's own that it loads, and what the module imports, for
+ * which Deno would parse it once more.
+ */
 import type { DatabaseSync } from 'node:sqlite';
 
-/** Deno 2.9's database: table codecache (specifier, type, source_hash, data). Another layout makes this a no-op. */
-const FILE = 'v8_code_cache_v2';
+/** Deno 2.9's databases. Others, or another layout, make this a no-op. */
+const V8_FILE = 'v8_code_cache_v2';
+const IMPORTS_FILE = 'dep_analysis_cache_v2';
+
+const PUT_V8 = 'INSERT OR REPLACE INTO codecache (specifier, type, source_hash, data) VALUES (?, ?, ?, ?)';
+const GET_V8 = `SELECT 'v8' AS kind, specifier, type, CAST(source_hash AS TEXT) AS hash, data FROM codecache
+  WHERE rowid > ?`;
+const PUT_IMPORTS = `INSERT OR REPLACE INTO moduleinfocache (specifier, media_type, source_hash, module_info)
+  VALUES (?, ?, ?, CAST(? AS TEXT))`;
+const GET_IMPORTS = `SELECT 'imports' AS kind, specifier, media_type AS type, CAST(source_hash AS TEXT) AS hash,
+  CAST(module_info AS BLOB) AS data FROM moduleinfocache WHERE specifier = ?`;
 
 export interface ModuleCache {
-  /** Puts in what `harvest` once took out; a cache that does not fit is ignored by V8. */
+  /** Puts in what `harvest` once took out; what does not fit is ignored by V8 and Deno. */
   seed(bytes: Uint8Array): void;
-  /** The cache of the module as opaque bytes; null if Deno has not written it. */
+  /** What came about since it was opened, as opaque bytes; null if Deno has not written the cache of the module yet. */
   harvest(): Uint8Array | null;
   close(): void;
 }
 
-/** Opens the database while this process may still read it. `sqlite` is the module, loaded ahead. */
+interface Row {
+  kind: string;
+  specifier: string;
+  type: number;
+  /** Decimal: it has 64 bits. */
+  hash: string;
+  data: Uint8Array;
+}
+
+/** Opens the databases while this process may still read them. `sqlite` is the module, loaded ahead. */
 export function openModuleCache(
   sqlite: { DatabaseSync: new (path: string) => DatabaseSync },
   denoDir: string,
   specifier: string,
 ): ModuleCache | null {
   try {
-    const database = new sqlite.DatabaseSync(`${denoDir}/${FILE}`);
-    database.exec('PRAGMA synchronous=OFF');
+    const v8 = new sqlite.DatabaseSync(`${denoDir}/${V8_FILE}`);
+    const imports = new sqlite.DatabaseSync(`${denoDir}/${IMPORTS_FILE}`);
+    for (const database of [v8, imports]) database.exec('PRAGMA synchronous=OFF');
+    // What a blank process has loaded is there by itself.
+    const { last } = v8.prepare('SELECT coalesce(max(rowid), 0) AS last FROM codecache').get() as {
+      last: number;
+    };
     return {
       seed(bytes) {
-        const [type, hash] = new TextDecoder().decode(bytes.subarray(0, 64)).trim().split(' ');
-        if (type === undefined || hash === undefined) return;
-        database
-          .prepare(
-            'INSERT OR REPLACE INTO codecache (specifier, type, source_hash, data) VALUES (?, ?, ?, ?)',
-          )
-          .run(specifier, Number(type), BigInt(hash), bytes.subarray(64));
+        const put = { v8: v8.prepare(PUT_V8), imports: imports.prepare(PUT_IMPORTS) };
+        v8.exec('BEGIN');
+        try {
+          for (const { kind, specifier, type, hash, data } of unpack(bytes))
+            put[kind === 'v8' ? 'v8' : 'imports'].run(specifier, type, BigInt(hash), data);
+        } catch {
+          // A number that is too large, say: a process of the function handed out what it liked.
+        }
+        v8.exec('COMMIT');
       },
       harvest() {
-        const row = database
-          .prepare('SELECT type, CAST(source_hash AS TEXT) AS hash, data FROM codecache WHERE specifier = ?')
-          .get(specifier) as { type: number; hash: string; data: Uint8Array } | undefined;
-        if (row === undefined) return null;
-        const head = new TextEncoder().encode(`${row.type} ${row.hash}`.padEnd(64));
-        const bytes = new Uint8Array(head.length + row.data.length);
-        bytes.set(head);
-        bytes.set(row.data, head.length);
-        return bytes;
+        const rows = v8.prepare(GET_V8).all(last) as unknown as Row[];
+        if (!rows.some((row) => row.specifier === specifier)) return null;
+        return pack([...rows, ...(imports.prepare(GET_IMPORTS).all(specifier) as unknown as Row[])]);
       },
-      close: () => database.close(),
+      close() {
+        v8.close();
+        imports.close();
+      },
     };
   } catch {
-    return null; // another layout, or no database yet: the module is then compiled as usual
+    return null; // another layout, or no database yet: the module is then parsed and compiled as usual
   }
+}
+
+/** Each row: the length of its head and of its data (32 bits each), the head, the data. */
+function pack(rows: readonly Row[]): Uint8Array {
+  const encoder = new TextEncoder();
+  const heads = rows.map(({ kind, type, hash, specifier }) =>
+    encoder.encode(`${kind} ${type} ${hash} ${specifier}`),
+  );
+  const lengths = rows.map(({ data }, index) => 8 + (heads[index]?.length ?? 0) + data.length);
+  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const [index, { data }] of rows.entries()) {
+    const head = heads[index] ?? new Uint8Array();
+    view.setUint32(at, head.length);
+    view.setUint32(at + 4, data.length);
+    bytes.set(head, at + 8);
+    bytes.set(data, at + 8 + head.length);
+    at += lengths[index] ?? 0;
+  }
+  return bytes;
+}
+
+/** Stops where the bytes are none that `pack` made. */
+function unpack(bytes: Uint8Array): Row[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const decoder = new TextDecoder();
+  const rows: Row[] = [];
+  for (let at = 0; at + 8 <= bytes.length; ) {
+    const head = at + 8 + view.getUint32(at);
+    const end = head + view.getUint32(at + 4);
+    const text = decoder.decode(bytes.subarray(at + 8, head));
+    const [, kind, type, hash, specifier] = /^(v8|imports) (\d+) (-?\d+) (\S+)$/.exec(text) ?? [];
+    if (kind === undefined || type === undefined || hash === undefined || specifier === undefined) break;
+    rows.push({ kind, specifier, type: Number(type), hash, data: bytes.subarray(head, end) });
+    at = end;
+  }
+  return rows;
 }

@@ -4,7 +4,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { HearthError } from '../../errors.js';
 import type { Store } from '../../store/main.js';
-import type { Actor, PreparedCode } from '../../store/types.js';
+import type { Actor, ImportRecord, PreparedCode } from '../../store/types.js';
 import type { Caller } from '../gateway.js';
 import type { Principal, Scope } from '../principal.js';
 
@@ -16,7 +16,13 @@ export interface LogLine {
   message: string;
 }
 
-export type SourceToPrepare = { code: string; name: string } | { entry: string; root: string; name: string };
+export type SourceToPrepare = {
+  name: string;
+  /** What the imports of the version before came to. */
+  before?: ImportRecord | null;
+  /** The hash of its bundle, where it need not be made again of the same code: `bundle` is then empty. */
+  keep?: string;
+} & ({ code: string } | { entry: string; root: string });
 
 export interface ApiOptions {
   store: Store;

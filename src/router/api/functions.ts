@@ -16,6 +16,7 @@ import {
   REPEATED,
   toListed,
   toRecord,
+  UpdateQuery,
 } from './schemas.js';
 import { invalidRequest, validate } from './validate.js';
 
@@ -113,6 +114,7 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
         path: ONE,
         tag,
         summary: 'Change the given fields; new code becomes a new version',
+        query: UpdateQuery,
         body: FunctionUpdate,
         answers: { 200: { description: 'The function as it is now', schema: FunctionRecord } },
         errors: [
@@ -124,9 +126,12 @@ export function addFunctionRoutes(api: Api, options: ApiOptions): void {
       async (c) => {
         const { tenant, actor } = await requireScope(c, 'write:functions');
         const current = await findFunction(options, tenant, c.req.param('name'));
+        const { update_imports } = validate(UpdateQuery, c.req.query());
+        const before = update_imports === 'true' ? null : current.imports;
         const update = validate(FunctionUpdate, await readJson(c.req.raw, bodyLimit(maxCodeBytes)));
         const { code, ...given } = withoutRepeated(update, toListed(current));
-        const fresh = code === undefined ? undefined : await deploy({ code, name: current.name }, prepare);
+        const fresh =
+          code === undefined ? undefined : await deploy({ code, name: current.name, before }, prepare);
         const settings = { ...fresh?.settings, ...toSettings(given) };
         if (fresh === undefined && Object.keys(settings).length === 0) return c.json(toRecord(current));
         const meta = await store.functions.update(tenant, current.name, {

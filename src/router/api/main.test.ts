@@ -47,7 +47,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await store.sql`truncate functions, function_versions, function_routes, bundles, executions, secrets`;
+  await store.sql`truncate functions, function_versions, function_routes, bundles, executions, secrets, code_caches`;
   functionsDir = await mkdtemp(join(dir, 'functions-'));
   [changes, errors, flushed] = [[], [], 0];
   followers.clear();
@@ -57,6 +57,8 @@ beforeEach(async () => {
       denoPath: '/nowhere',
       cacheDir: join(dir, 'cache'),
       env: {},
+      sandbox: null,
+      esbuildPath: null,
       maxCodeBytes: MAX_CODE,
     }),
     changed: async (id) => void changes.push(id),

@@ -95,7 +95,13 @@ async function reloadOne(
   if (current === undefined && (await store.functions.find(tenant, name)) !== null) {
     throw new HearthError('CONFLICT', 'name is taken by a function that was created through the API');
   }
-  const { prepared, settings } = await deploy({ entry, root: functionsDir, name }, prepare);
+  const { prepared, settings } = await deploy(
+    {
+      ...{ entry, root: functionsDir, name, before: current?.imports ?? null },
+      ...(current === undefined ? {} : { keep: current.hash }),
+    },
+    prepare,
+  );
   if (current === undefined) {
     const meta = await store.functions.insert({
       tenant,

@@ -82,6 +82,20 @@ export const FunctionVersion = z
   .strictObject({
     version: z.number().int(),
     hash: z.string(),
+    imports: z
+      .array(
+        z.strictObject({
+          specifier: z.string().nullable().openapi({
+            description: 'As the code has it; null: another import asks for it.',
+            example: 'npm:zod@4',
+          }),
+          resolved: z.string().openapi({ example: 'npm:zod@4.1.0' }),
+          integrity: z.string().openapi({
+            description: 'Of an npm package, as npm has it; of a jsr package or a URL, a SHA-256 in hex.',
+          }),
+        }),
+      )
+      .openapi({ description: 'The packages and modules that it was built from, and those that they need.' }),
     created_at: timestamp,
     created_by: z.string().nullable(),
   })
@@ -147,6 +161,12 @@ export const ErrorAnswer = z
 const limit = z.coerce.number().int().min(1).max(200).default(50);
 
 export const ListQuery = z.object({ limit, after: z.string().max(64).optional() });
+export const UpdateQuery = z.object({
+  update_imports: z.enum(['true', 'false']).default('false').openapi({
+    description:
+      'Whether the imports of given code are looked up anew. Otherwise those that the function has stay as they are.',
+  }),
+});
 export const LogsQuery = z.object({ limit, follow: z.enum(['true', 'false']).default('false') });
 export const ExecutionsQuery = z.object({
   limit,

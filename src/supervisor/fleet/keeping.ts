@@ -2,10 +2,10 @@
  * Processes that nothing calls: when they end, which are started ahead of a call, and how much memory all of them may
  * have. The fleet tells what happens and acts on the answers.
  */
-import type { FunctionMeta } from '../store/types.js';
+import type { FunctionMeta } from '../../store/types.js';
+import { clockAfter, priorityOf, victims } from '../keepalive/greedy_dual.js';
+import { type Habit, type KeepAlive, newHabit, noteUse, planOf } from '../keepalive/habit.js';
 import type { Instance } from './instance.js';
-import { clockAfter, priorityOf, victims } from './keepalive/greedy_dual.js';
-import { type Habit, type KeepAlive, newHabit, noteUse, planOf } from './keepalive/habit.js';
 import { isIdle } from './scaling.js';
 
 /** What decides about a function's processes. */

@@ -1,5 +1,5 @@
 /** How many processes a function should have, how long its queue may be, and who gives way: pure decisions. */
-import type { FunctionMeta } from '../store/types.js';
+import type { FunctionMeta } from '../../store/types.js';
 import type { Instance } from './instance.js';
 import type { TenantShare } from './tenant_shares.js';
 
@@ -109,9 +109,9 @@ export interface FullNode<I extends Process> {
  * that want something: that have calls running or waiting.
  *
  * An idle process goes first: of the tenant that is furthest over its share, and then the one that is worth the least
- * (`keepalive/greedy_dual.ts`). Where none
- * is idle, a tenant over its share that has at least two more than the one that waits gives up the process with the
- * fewest calls, which finishes them. Null: nobody has to, or room is being made already.
+ * (`keepalive/greedy_dual.ts`). Where none is idle, a tenant over its share that has at least two more than the one that
+ * waits gives up the process with the fewest calls, which finishes them. Null: nobody has to, or room is being made
+ * already.
  */
 export function whoGivesWay<I extends Process>(node: FullNode<I>): I | null {
   const { now, processes, waiting } = node;

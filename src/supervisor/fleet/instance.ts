@@ -1,6 +1,6 @@
 /** A process of a function, from the decision to start it to its end, as the fleet knows it. */
-import type { FunctionMeta } from '../store/types.js';
-import type { ProcessAddress } from './protocol.js';
+import type { FunctionMeta } from '../../store/types.js';
+import type { ProcessAddress } from '../protocol.js';
 
 export type RetireReason =
   | 'idle'

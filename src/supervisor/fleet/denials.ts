@@ -1,6 +1,6 @@
 /** What a call is told that gets no slot. */
-import type { FunctionMeta } from '../store/types.js';
-import type { Denial } from './protocol.js';
+import type { FunctionMeta } from '../../store/types.js';
+import type { Denial } from '../protocol.js';
 import { retryAfter } from './scaling.js';
 
 export function overloaded(fn: FunctionMeta, why: string): Denial {

@@ -1,5 +1,5 @@
 /** What each tenant has of a node: its processes, their memory, and the calls that wait. */
-import type { FunctionMeta } from '../store/types.js';
+import type { FunctionMeta } from '../../store/types.js';
 
 export interface TenantShare {
   readonly tenant: string;
