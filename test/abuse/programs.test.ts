@@ -25,7 +25,7 @@ underEachSandbox('programs', (stage) => {
   });
 
   it('kills_itself.ts cannot, or is a 502 for its own caller', async () => {
-    const name = await stage.deploy('kills_itself', { settings: { timeout_seconds: 1 } });
+    const name = await stage.deploy('kills_itself', { settings: { timeout_seconds: 20 } });
     const answer = await stage.node.call(name);
     // The first process of a sandbox is deaf to most signals from within; without one, they end it.
     if (answer.status === 200) expect(await answer.text()).toBe('still here');
