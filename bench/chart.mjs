@@ -9,7 +9,7 @@ const COLOURS = ['#d9480f', '#1971c2', '#2f9e44', '#9c36b5', '#868e96'];
 const INK = '#868e96';
 
 /**
- * `series`: `[{ name, points: [[x, y], …] }]`. `x`, `y`: `{ label, log?, format? }`; on a logarithmic axis all values are
+ * `series`: `[{ name, points: [[x, y], …] }]`. `x`, `y`: `{ label, log?, format?, ticks? }`; on a logarithmic axis all values are
  * above 0.
  */
 export function lineChart({ title, x, y, series }) {
@@ -56,14 +56,14 @@ export function lineChart({ title, x, y, series }) {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" role="img" aria-label="${asText(title)}">\n${parts.join('\n')}\n</svg>\n`;
 }
 
-function scale({ log = false }, values, from, to, fromZero) {
+function scale({ log = false, ticks: given }, values, from, to, fromZero) {
   const high = Math.max(...values);
   const low = fromZero && !log ? 0 : Math.min(...values);
   const of = log ? Math.log10 : (value) => value;
   const span = of(high) - of(low) || 1;
   // A little room above the highest point.
   const reach = fromZero ? span * 1.08 : span;
-  const ticks = log ? [...new Set(values)].sort((a, b) => a - b) : even(low, high);
+  const ticks = given ?? (log ? [...new Set(values)].sort((a, b) => a - b) : even(low, high));
   return {
     ticks: ticks.length > 10 ? ticks.filter((_, n) => n % Math.ceil(ticks.length / 10) === 0) : ticks,
     at: (value) => Math.round((from + ((of(value) - of(low)) / reach) * (to - from)) * 10) / 10,

@@ -7,9 +7,10 @@ const CONNECTIONS = [1, 4, 16, 64, 256];
 const ROUNDS = 3;
 
 /** `own`: the peer that is compared. */
-export async function measureConcurrency(own, peers, { seconds, by }) {
+export async function measureConcurrency(own, peers, { seconds, warm, by }) {
   const figures = {};
   let ownPerSecond = 0;
+  for (const peer of Object.values(peers)) await load({ ...peer, connections: 16, seconds: warm, by });
   for (const connections of CONNECTIONS) {
     const rates = Object.fromEntries(Object.keys(peers).map((name) => [name, []]));
     for (let n = 0; n < ROUNDS; n++) {
@@ -28,28 +29,42 @@ export async function measureConcurrency(own, peers, { seconds, by }) {
     }
     if (connections === 64) ownPerSecond = median(rates[own]);
   }
-  return { ...figures, ...(await halfLoad(peers[own], ownPerSecond / 2, { seconds, by })) };
+  return { ...figures, ...(await halfLoad(own, peers, ownPerSecond, { seconds, by })) };
 }
 
-/** At as many connections, one to four, as make about half of what it can do. */
-async function halfLoad(peer, perSecond, { seconds, by }) {
-  let nearest = null;
-  for (const connections of [1, 2, 3, 4]) {
-    await untilQuiet();
-    const result = { connections, ...(await load({ ...peer, connections, seconds: 2 * seconds, by })) };
-    const off = Math.abs(result.perSecond - perSecond);
-    if (nearest === null || off < Math.abs(nearest.perSecond - perSecond)) nearest = result;
+/** At as many connections, one to four, as make about half of what the own peer can do. */
+async function halfLoad(own, peers, most, options) {
+  let connections = 1;
+  let nearest = Number.POSITIVE_INFINITY;
+  for (const each of [1, 2, 3, 4]) {
+    const { perSecond } = await quietLoad(peers[own], each, options);
+    const off = Math.abs(perSecond - most / 2);
+    if (off < nearest) [nearest, connections] = [off, each];
   }
-  const { quantiles, connections } = nearest;
-  const spread = quantiles.at(-1)[1] / quantiles[0][1];
-  figure('half_load_latency', quantiles[0][1], 'ms', {
-    connections,
-    per_second: Math.round(nearest.perSecond),
-    of: Math.round(2 * perSecond),
-    quantiles: quantiles.map(([share, ms]) => [share, round(ms)]),
-  });
-  figure('half_load_spread', spread, 'ratio', { note: 'p99 over p50' });
-  return { halfLoadSpread: spread };
+  const figures = {};
+  for (const [name, peer] of Object.entries(peers)) {
+    const runs = [];
+    for (let n = 0; n < ROUNDS; n++) runs.push(await quietLoad(peer, connections, options));
+    const quantiles = runs[0].quantiles.map(([share], at) => [
+      share,
+      round(median(runs.map((run) => run.quantiles[at][1]))),
+    ]);
+    const spread = quantiles.at(-1)[1] / quantiles[0][1];
+    figure('half_load_latency', quantiles[0][1], 'ms', {
+      peer: name,
+      connections,
+      per_second: Math.round(median(runs.map(({ perSecond }) => perSecond))),
+      quantiles,
+    });
+    figure('half_load_spread', spread, 'ratio', { peer: name, note: 'p99 over p50' });
+    if (name === own) figures.halfLoadSpread = spread;
+  }
+  return figures;
+}
+
+async function quietLoad(peer, connections, { seconds, by }) {
+  await untilQuiet();
+  return await load({ ...peer, connections, seconds: 2 * seconds, by });
 }
 
 function rotated(list, by) {

@@ -93,7 +93,7 @@ async function measureNode() {
   const { node, figures } = await measureStart(options);
   const memory = await measureMemory(node);
   const cold = await measureCold(node, options);
-  const specialised = measureSpecialised(node);
+  const specialised = await measureSpecialised(node);
   await node.stop();
   return { ...figures, ...memory, ...cold, ...specialised };
 }

@@ -1,4 +1,5 @@
 // The memory figures: a node that has just started and done nothing, and its processes once they have a function.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { processesBelow } from './memory.mjs';
 import { poolIsFull } from './peers/hearth.mjs';
 import { figure, median, round } from './statistics.mjs';
@@ -28,8 +29,12 @@ export async function measureMemory(node) {
   return {};
 }
 
+/** ms after its last call in which a process has given back what it does not need (docs/keepalive.md). */
+const TRIMMED_MS = 36_000;
+
 /** After the cold calls: each of these has served one call and is idle since. */
-export function measureSpecialised(node) {
+export async function measureSpecialised(node) {
+  await sleep(TRIMMED_MS);
   const idle = (processesBelow(node.pid) ?? []).filter(({ specialised }) => specialised);
   if (idle.length === 0) return {};
   const specialisedRss = median(idle.map(({ rss }) => rss));

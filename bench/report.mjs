@@ -67,16 +67,17 @@ function chartsOf(printed) {
       })),
     });
   }
-  const [latency] = of('half_load_latency');
-  if (latency !== undefined) {
+  const latency = of('half_load_latency');
+  if (latency.length > 0) {
     add('bench-latency.svg', {
-      title: `Latency at half load (${latency.per_second} requests/s)`,
+      title: `Latency at ${latency[0].connections} connections`,
       x: {
         label: 'share of the answers that came within',
         format: (share) => `${Math.round(share * 100)} %`,
+        ticks: latency[0].quantiles.map(([share]) => share),
       },
       y: { label: 'ms' },
-      series: [{ name: 'Hearth', points: latency.quantiles }],
+      series: latency.map(({ peer, quantiles }) => ({ name: PEERS[peer], points: quantiles })),
     });
   }
   const [cold] = of('first_call_p50');
