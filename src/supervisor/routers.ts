@@ -144,7 +144,10 @@ export function startRouters(options: RoutersOptions): Routers {
         send: (message) => post(worker, message),
         ask: (method, params) => rpc.request(method, params) as never,
       })
-      .catch(options.onError);
+      .catch((error: unknown) => {
+        // The end of one is told elsewhere.
+        if (!stopping && worker.isConnected()) options.onError(error);
+      });
   }
 
   const listening = Promise.all(Array.from({ length: options.count }, fork)).then(() => {});
