@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { functionMeta } from '../../test/support/functions.js';
 import type { FunctionMeta } from '../store/types.js';
-import { createFunctionTable, literalPrefix } from './functions.js';
+import { createFunctionTable } from './functions.js';
+import { literalPrefix } from './route_index.js';
 
 const meta = (name: string, routes: string[] = [], change: Partial<FunctionMeta> = {}) =>
   functionMeta({ id: `id-${name}`, name, routes, ...change });
@@ -29,6 +30,29 @@ describe('the table of functions', () => {
       params: { id: '7' },
     });
     expect(functions.byRoute('default', '/elsewhere')?.entry.name).toBe('any');
+  });
+
+  it('tries routes that begin alike one after another', () => {
+    const functions = table();
+    functions.set(meta('numbers', ['/things/:id(\\d+)']));
+    functions.set(meta('words', ['/things/:id([a-z]+)']));
+    functions.set(meta('both', ['/things/:id(\\d+)']));
+    expect(functions.byRoute('default', '/things/7')?.entry.name).toBe('numbers');
+    expect(functions.byRoute('default', '/things/seven')?.entry.name).toBe('words');
+    functions.remove('id-numbers');
+    expect(functions.byRoute('default', '/things/7')?.entry.name).toBe('both');
+    expect(functions.byRoute('default', '/things/7-up')).toBeUndefined();
+  });
+
+  it('finds each of many routes, and none that is gone', () => {
+    const functions = table();
+    for (let n = 0; n < 3_000; n++) functions.set(meta(`f${n}`, [`/many/${n}/:id`, `/many/${n}`]));
+    for (let n = 0; n < 3_000; n += 7) functions.remove(`id-f${n}`);
+    for (let n = 0; n < 3_000; n++) {
+      const expected = n % 7 === 0 ? undefined : `f${n}`;
+      expect(functions.byRoute('default', `/many/${n}/x`)?.entry.name).toBe(expected);
+      expect(functions.byRoute('default', `/many/${n}`)?.entry.name).toBe(expected);
+    }
   });
 
   it('forgets the routes and the name that a change took away', () => {

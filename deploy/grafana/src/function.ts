@@ -1,7 +1,7 @@
 /** Function: one function of one tenant, for its author and for whoever looks into its errors. */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { board, FUNCTIONS, node, toExecutions, toPool, toTenant, toTraces, variable } from './board.js';
-import { heat, lines, number } from './panels.js';
+import { heat, lines, number, OUTCOMES } from './panels.js';
 import { CALLS, percentiles, quantile, rate, share } from './queries.js';
 
 const calls = rate(`${CALLS}_count`, FUNCTIONS);
@@ -89,6 +89,7 @@ export function fn(): Dashboard {
             unit: 'reqps',
             width: 12,
             stacked: true,
+            colours: OUTCOMES,
             links: [toExecutions],
             queries: [
               { expr: rate(`${CALLS}_count`, FUNCTIONS, 'hearth_outcome'), legend: '{{hearth_outcome}}' },

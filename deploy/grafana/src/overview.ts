@@ -2,7 +2,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { board, NODES, node, rowToFunction, toExecutions, toFunction, toPool, toTraces } from './board.js';
 import { now } from './overview_now.js';
-import { heat, lines, rows } from './panels.js';
+import { heat, lines, OUTCOMES, rows } from './panels.js';
 import { CALLS, percentiles, REQUESTS, rate } from './queries.js';
 
 const TOP = `topk(20, ${perFunction(`${CALLS}_count`, 'rate')} > 0)`;
@@ -39,6 +39,7 @@ export function overview(): Dashboard {
             unit: 'reqps',
             width: 12,
             stacked: true,
+            colours: OUTCOMES,
             queries: [
               { expr: rate(`${CALLS}_count`, NODES, 'hearth_outcome'), legend: '{{hearth_outcome}}' },
             ],

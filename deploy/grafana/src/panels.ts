@@ -48,7 +48,12 @@ export interface PanelSpec {
   max?: number;
   /** Of time series: areas that add up. */
   stacked?: boolean;
+  /** Of time series: series that have a colour of their own, by name. */
+  colours?: Readonly<Record<string, string>>;
 }
+
+/** How calls end, in the colours that one expects. */
+export const OUTCOMES = { success: 'green', error: 'red', timeout: 'orange', cancelled: 'blue' } as const;
 
 /** A panel without its place. */
 export type Panel = (place: dashboard.GridPos, id: number) => cog.Builder<dashboard.Panel>;
@@ -97,6 +102,8 @@ export function lines(spec: PanelSpec): Placed {
       )
       .min(0)
       .targets(targets(spec.queries));
+    for (const [name, fixedColor] of Object.entries(spec.colours ?? {}))
+      panel.overrideByName(name, [{ id: 'color', value: { mode: 'fixed', fixedColor } }]);
     if (spec.stacked === true)
       panel.stacking(new common.StackingConfigBuilder().mode(common.StackingMode.Normal).group('A'));
     if (spec.limits !== undefined)
