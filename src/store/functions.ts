@@ -29,7 +29,7 @@ export interface FunctionChanges {
   /** The point to ask from next time: decimal digits of a bigint. */
   seq: string;
   changed: FunctionMeta[];
-  /** Ids. Deletions are told of for a day and as long as executions are kept: whoever was away longer reads all(). */
+  /** Ids. Deletions are told of for a day and as long as executions are kept: whoever was away longer begins anew. */
   removed: string[];
 }
 
@@ -44,9 +44,9 @@ export interface Functions {
   /** By name; `after` is a name. */
   list(tenant: string, page: { limit: number; after?: string | undefined }): Promise<FunctionMeta[]>;
   byId(id: string): Promise<FunctionMeta | null>;
-  all(): Promise<FunctionMeta[]>;
   /** Of a tenant's functions. */
   ids(tenant: string): Promise<string[]>;
+  /** Since '0': all there are. */
   changedSince(seq: bigint | string): Promise<FunctionChanges>;
   /** The JavaScript module that a process loads. */
   bundle(hash: string): Promise<string | null>;
@@ -88,13 +88,6 @@ export function createFunctions(sql: Sql): Functions {
       const [row] = await sql<FunctionMeta[]>`
         select ${metaColumns(sql)} from functions where functions.id = ${id} and functions.deleted_at is null`;
       return row ?? null;
-    },
-
-    async all() {
-      return [
-        ...(await sql<FunctionMeta[]>`
-          select ${metaColumns(sql)} from functions where functions.deleted_at is null order by functions.tenant, functions.name`),
-      ];
     },
 
     async ids(tenant) {

@@ -34,11 +34,11 @@ export async function startFunctionSync(options: FunctionSyncOptions): Promise<F
     return done;
   }
 
-  async function reload() {
-    const all = await store.functions.all();
-    known.clear();
-    for (const meta of all) known.set(meta.id, meta);
-    await options.apply({ changed: all, removed: [], complete: true });
+  async function load() {
+    const all = await store.functions.changedSince(seq);
+    seq = String(all.seq);
+    for (const meta of all.changed) known.set(meta.id, meta);
+    await options.apply({ changed: all.changed, removed: [], complete: true });
   }
 
   async function one(functionId: string) {
@@ -79,8 +79,7 @@ export async function startFunctionSync(options: FunctionSyncOptions): Promise<F
     if (changed.length + removed.length > 0) await options.apply({ changed, removed, complete: false });
   }
 
-  seq = String((await store.functions.changedSince(seq)).seq);
-  await inTurn(reload);
+  await inTurn(load);
 
   return {
     refresh: (functionId) => inTurn(() => one(functionId)),
