@@ -1,6 +1,7 @@
 /** Functions' code on this node's disk, by content hash, V8's code caches of it beside it, and a small memory in front. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import { createByteLru } from './code_cache_lru.js';
@@ -51,7 +52,7 @@ export async function createCodeCache(options: CodeCacheOptions): Promise<CodeCa
   const warn = (doing: string, thrown: unknown) =>
     options.onWarning?.(`The code cache in ${dir} could not ${doing}: ${messageOf(thrown)}`);
 
-  for (const found of await scan(dir, `.${options.engine}.v8`, warn))
+  for (const found of scan(dir, `.${options.engine}.v8`, warn))
     disk.set(found.hash, found.bytes, found.bytes);
   await evict();
 
@@ -191,17 +192,13 @@ interface Found {
 }
 
 /** Least recently used first. What a killed process left half written is removed, and what another engine made. */
-async function scan(
-  dir: string,
-  v8: string,
-  warn: (doing: string, thrown: unknown) => void,
-): Promise<Found[]> {
+function scan(dir: string, v8: string, warn: (doing: string, thrown: unknown) => void): Found[] {
   const found: Found[] = [];
   try {
-    await mkdir(dir, { recursive: true });
-    for (const hash of await readdir(dir)) {
+    mkdirSync(dir, { recursive: true });
+    for (const hash of readdirSync(dir)) {
       if (HASH.test(hash)) {
-        const entry = await measure(join(dir, hash), hash, v8);
+        const entry = measure(join(dir, hash), hash, v8);
         if (entry !== undefined) found.push(entry);
       }
     }
@@ -211,19 +208,20 @@ async function scan(
   return found.sort((a, b) => a.usedAt - b.usedAt);
 }
 
-async function measure(folder: string, hash: string, v8: string): Promise<Found | undefined> {
+/** At once: thousands of turns through the thread pool would take a second of a node's start. */
+function measure(folder: string, hash: string, v8: string): Found | undefined {
   let bytes = 0;
   let whole = false;
-  for (const name of await readdir(folder)) {
+  for (const name of readdirSync(folder)) {
     if (name !== CODE && !name.endsWith(v8)) {
-      await rm(join(folder, name), { force: true });
+      rmSync(join(folder, name), { force: true });
       continue;
     }
-    bytes += (await stat(join(folder, name))).size;
+    bytes += statSync(join(folder, name)).size;
     whole ||= name === CODE;
   }
-  if (whole) return { hash, bytes, usedAt: (await stat(folder)).mtimeMs };
-  await rm(folder, { recursive: true, force: true });
+  if (whole) return { hash, bytes, usedAt: statSync(folder).mtimeMs };
+  rmSync(folder, { recursive: true, force: true });
   return undefined;
 }
 
