@@ -2,6 +2,14 @@
 import type { Store } from '../store/main.js';
 import type { FunctionMeta } from '../store/types.js';
 
+export interface FunctionChange {
+  changed: FunctionMeta[];
+  /** Ids. */
+  removed: string[];
+  /** These are all there are. */
+  complete: boolean;
+}
+
 export interface FunctionSync {
   /** A function was changed by this node: resolves when `apply` is done with it. */
   refresh(functionId: string): Promise<void>;
@@ -18,7 +26,7 @@ export interface FunctionSync {
 export interface FunctionSyncOptions {
   store: Store;
   /** Resolves when the change is served everywhere on this node. */
-  apply(change: { changed: FunctionMeta[]; removed: string[]; complete: boolean }): Promise<void>;
+  apply(change: FunctionChange): Promise<void>;
 }
 
 export async function startFunctionSync(options: FunctionSyncOptions): Promise<FunctionSync> {

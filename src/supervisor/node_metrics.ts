@@ -50,6 +50,8 @@ const REASONS: Readonly<Record<EndReason, true>> = {
   evicted: true,
 };
 
+export type NodeMetrics = ReturnType<typeof createNodeMetrics>;
+
 export function createNodeMetrics(
   cluster: ClusterMetrics,
   limits: { poolSize: number; processes: number; memoryMib: number },
