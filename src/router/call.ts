@@ -80,6 +80,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   private collecting = false;
   /** Takes up the answer that came before the word that the module is loaded. */
   private held: (() => void) | null = null;
+  /** How the process was lost, where that was while it loaded as far as is known here. */
+  private lost: Error | null = null;
   /** Whether the function saw the call, for certain. */
   private seen = false;
   private body: RequestBody | null = null;
@@ -193,20 +195,31 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     if (stages !== null) this.request.timing?.loaded(stages);
     if (this.request.trace !== null) noteLoaded(this.request.trace.noted);
     this.beginClock();
+    const { lost } = this;
+    if (lost !== null) {
+      this.forgetLost();
+      return this.onError(lost);
+    }
     if (this.frame === null) this.send(slot);
     this.held?.();
   }
 
   onLoadFailed(denial: Denial | null): void {
     if (this.over) return;
-    this.stopAsking?.();
-    this.stopAsking = null;
+    if (this.held !== null) return this.held(); // it has loaded, and answered
+    this.forgetLost();
     if (this.framed !== 0) this.slot?.lease.channel.abort(this.framed);
     this.framed = 0;
     this.leave(true);
     if (denial !== null) this.onDenied(denial);
     else if (this.attempts < MAX_ATTEMPTS) this.acquire();
     else this.crashed('crash');
+  }
+
+  private forgetLost(): void {
+    this.lost = null;
+    this.stopAsking?.();
+    this.stopAsking = null;
   }
 
   /** Waiting for capacity, and for a process to load, does not count as the function's own time. */
@@ -384,8 +397,12 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     const process = this.slot?.lease.address.process ?? 0;
     if (this.over) return this.leave(false);
     if (this.slot !== null && this.slot.lease.loading !== null) {
-      // Ended while it loaded: `onLoadFailed` follows.
-      const timer = setTimeout(() => this.onLoadFailed(null), VERDICT_MS);
+      // Whether it had loaded, and may have begun with the call, is the supervisor's to say.
+      this.lost = error;
+      const timer = setTimeout(() => {
+        this.leave(false);
+        this.crashed('crash');
+      }, VERDICT_MS);
       this.stopAsking = () => clearTimeout(timer);
       return;
     }
