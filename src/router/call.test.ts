@@ -49,7 +49,8 @@ beforeEach(async () => {
       framedBody: 0,
       headers: [],
       answerHeaders: [],
-      timing: null,
+      times: null,
+      tellsTimes: false,
       trace: null,
     };
     new Call(context, call, incoming, outgoing).start();

@@ -6,11 +6,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HearthError, messageOf } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
-import { type Denial, FrameKind, type LoadStages, type Roster, type Seated } from '../supervisor/protocol.js';
+import { type Denial, FrameKind, type Roster, type Seated } from '../supervisor/protocol.js';
 import { readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
 import { type CallDescription, executionOf } from './call_description.js';
-import { noteEnd, noteLoaded, noteRefused, noteSlot } from './call_notes.js';
+import { noteEnd, noteRefused } from './call_notes.js';
+import { noteAsked, noteGranted, serverTiming } from './call_times.js';
 import { type FrameHandler, fitsFrame } from './channel.js';
 import type { ConnectionHandler } from './connection.js';
 import type { ExecutionNotes } from './execution_notes.js';
@@ -159,24 +160,23 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   /** Takes a slot, or waits for one. */
   private acquire(): void {
     this.attempts++;
-    const { fn, trace } = this.request;
+    const { fn, times } = this.request;
     const slot = this.context.leases.take(fn.id, fn.version);
     if (slot !== null) return this.onSlot(slot);
-    this.request.timing?.asked();
-    if (trace !== null && trace.noted.asked === 0) trace.noted.asked = performance.now();
+    if (times !== null) noteAsked(times, performance.now());
     this.waiting = this.context.leases.wait(fn.id, this);
   }
 
   onSlot(slot: Slot): void {
     this.waiting = 0;
     this.slot = slot;
-    this.request.timing?.granted();
     this.cold ||= slot.cold;
     const { address } = slot.lease;
     this.version = address.version;
     this.secretsOf = address.secrets ? address.process : null;
     if (this.over) return this.leave(true);
-    if (this.request.trace !== null) noteSlot(this.request.trace.noted, slot);
+    const { times } = this.request;
+    if (times !== null) noteGranted(times, performance.now(), slot.cold ? slot.lease : null);
     const { loading } = slot.lease;
     if (loading === null) {
       this.beginClock();
@@ -189,11 +189,10 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     if (this.frame !== null) this.send(slot);
   }
 
-  onLoaded(stages: LoadStages | null): void {
+  onLoaded(): void {
     const { slot } = this;
     if (this.over || slot === null) return;
-    if (stages !== null) this.request.timing?.loaded(stages);
-    if (this.request.trace !== null) noteLoaded(this.request.trace.noted);
+    if (this.request.times !== null) this.request.times.loaded = performance.now();
     this.beginClock();
     const { lost } = this;
     if (lost !== null) {
@@ -262,7 +261,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void {
     const lease = this.slot?.lease;
     if (lease !== undefined && lease.loading !== null) {
-      if (this.request.timing !== null && !this.over) {
+      if (this.request.tellsTimes && !this.over) {
         // The supervisor is about to tell how long its stages took.
         this.held = () => this.onAnswer(kind, cpuUs, status, headers, body);
         return;
@@ -319,7 +318,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     if ((length ?? 0) > this.context.maxResponseBytes) return this.unsendable(this.answerTooLarge());
     if (!this.request.fn.disable_execution_logs) this.result = keepResult(contentType, encoded);
     for (const header of this.request.answerHeaders) headers.push(header);
-    if (this.request.timing !== null) headers.push('server-timing', this.request.timing.header());
+    const { times, tellsTimes } = this.request;
+    if (tellsTimes && times !== null) headers.push('server-timing', serverTiming(times, performance.now()));
     try {
       outgoing.writeHead(status, headers);
     } catch (error) {

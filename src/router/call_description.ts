@@ -1,6 +1,6 @@
 /** What a call is, from its request to its row. */
 import type { Execution, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
-import type { CallTiming } from './call_timing.js';
+import type { CallTimes } from './call_times.js';
 import type { CallSeries } from './function_entry.js';
 import type { Trace } from './tracing.js';
 
@@ -19,8 +19,10 @@ export interface CallDescription {
   headers: string[];
   /** For the client, on every answer: name, value, name, value … */
   answerHeaders: readonly string[];
-  /** Where the caller may see where its time goes. */
-  timing: CallTiming | null;
+  /** Null: nobody wants to see them. */
+  times: CallTimes | null;
+  /** Whether the caller may see where the call's time goes. */
+  tellsTimes: boolean;
   /** Null: it is not recorded. */
   trace: Trace | null;
 }

@@ -3,18 +3,6 @@ import type { ErrorCode } from '../errors.js';
 import type { Execution } from '../store/types.js';
 import type { CallDescription } from './call_description.js';
 import type { Noted } from './call_spans.js';
-import type { Slot } from './leases.js';
-
-export function noteSlot(noted: Noted, { cold, lease }: Slot): void {
-  noted.granted = performance.now();
-  noted.loading = cold ? lease : null;
-  noted.loaded = 0;
-}
-
-/** Its process has loaded the module for it. */
-export function noteLoaded(noted: Noted): void {
-  noted.loaded = performance.now();
-}
 
 /** It never ran. */
 export function noteRefused(noted: Noted, call: CallDescription, code: ErrorCode): void {

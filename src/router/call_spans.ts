@@ -7,11 +7,11 @@ import type { Execution } from '../store/types.js';
 import { faasTrigger, httpMethod } from '../telemetry/instruments.js';
 import type { FinishedSpan, SpanAttributes, SpanEvent } from '../telemetry/spans.js';
 import type { CallDescription } from './call_description.js';
+import type { CallTimes } from './call_times.js';
 import type { ReadHeaders } from './headers.js';
-import type { ProcessLease } from './leases.js';
 
-/** Times are performance.now()'s; 0 for what did not happen. */
-export interface Noted {
+/** Of a request that is recorded. Times are performance.now()'s; 0 for what did not happen. */
+export interface Noted extends CallTimes {
   readonly traceId: string;
   /** The caller's; null begins a new trace. */
   readonly parentSpanId: string | null;
@@ -23,16 +23,8 @@ export interface Noted {
   functionSpanId: string;
   /** Unix ms, at `began`. */
   readonly wall: number;
-  readonly began: number;
   /** It is known who calls, and what. */
   authenticated: number;
-  /** A slot was asked for that this router did not hold. */
-  asked: number;
-  granted: number;
-  /** Whose process had to load its module for it; null where it was loaded. */
-  loading: Pick<ProcessLease, 'stages'> | null;
-  /** When it had, as far as is known here. */
-  loaded: number;
   /** The answer was complete, or the call was given up. */
   ended: number;
   /** A template, never a path that a caller chose. */

@@ -5,7 +5,7 @@ import { MAX_FRAMED_BODY } from '../supervisor/protocol.js';
 import { readTraceparent, writeTraceparent } from '../telemetry/trace_context.js';
 import type { Admission } from './budgets_admission.js';
 import type { CallDescription } from './call_description.js';
-import { createCallTiming } from './call_timing.js';
+import { newCallTimes } from './call_times.js';
 import type { FunctionEntry } from './function_entry.js';
 import { encodeHeader, type ReadHeaders } from './headers.js';
 import type { Principal } from './principal.js';
@@ -64,6 +64,7 @@ export function describeCall(
     forwarded.push('x-hearth-token', mint.tokenFor(principal, called.tenant));
     if (principal.role === 'admin') hideCredentials(forwarded);
   }
+  const tellsTimes = maySeeTimes(principal);
   const scheme = headers.forwardedProto === 'https' ? 'https' : 'http';
   const cors = entry.corsHeaders(headers.origin);
   const answerHeaders = ['x-request-id', requestId, 'x-execution-id', executionId];
@@ -79,13 +80,14 @@ export function describeCall(
     framedBody: framedBody(incoming.method ?? 'GET', headers),
     headers: forwarded,
     answerHeaders: cors.length === 0 ? answerHeaders : answerHeaders.concat(cors),
-    timing: seesTiming(principal) ? createCallTiming(() => performance.now()) : null,
+    times: trace?.noted ?? (tellsTimes ? newCallTimes(performance.now()) : null),
+    tellsTimes,
     trace,
   };
 }
 
 /** Service credentials alone: it tells of the platform, and of others' load on it. */
-function seesTiming(principal: Principal | null): boolean {
+function maySeeTimes(principal: Principal | null): boolean {
   return principal !== null && (principal.role === 'service_role' || principal.role === 'admin');
 }
 

@@ -31,8 +31,7 @@ export interface ProcessLease {
 
 /** A call whose process loads its module yet. One of these is called, once, unless it leaves before. */
 export interface Loading {
-  /** `stages`: null where its process has answered before the supervisor has told. */
-  onLoaded(stages: LoadStages | null): void;
+  onLoaded(): void;
   /** It never ran. `denial`: what becomes of it; null: another process may serve it. */
   onLoadFailed(denial: Denial | null): void;
 }
@@ -245,10 +244,10 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     else if (lease.retired) giveBack(lease, message.slots);
   }
 
-  function loaded(lease: ProcessLease, stages: LoadStages | null) {
+  function loaded(lease: ProcessLease) {
     const { loading } = lease;
     lease.loading = null;
-    for (const call of loading ?? []) call.onLoaded(stages);
+    for (const call of loading ?? []) call.onLoaded();
   }
 
   function loadFailed(process: number, denial: Denial | null) {
@@ -323,7 +322,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
         const lease = processes.get(message.process);
         if (lease === undefined) break;
         lease.stages = message.stages;
-        loaded(lease, message.stages);
+        loaded(lease);
         break;
       }
       case 'load-failed':
@@ -378,7 +377,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     cancel,
     connect,
     free,
-    loaded: (lease) => loaded(lease, null),
+    loaded,
     lost,
     whyGone,
     handle,

@@ -14,6 +14,7 @@ import {
   writeTraceparent,
 } from '../telemetry/trace_context.js';
 import { type Noted, spansOf } from './call_spans.js';
+import { newCallTimes } from './call_times.js';
 import type { ReadHeaders } from './headers.js';
 import { notedError } from './respond.js';
 
@@ -73,12 +74,8 @@ export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tr
         newSpanId,
         functionSpanId: '',
         wall: Date.now(),
-        began: performance.now(),
+        ...newCallTimes(performance.now()),
         authenticated: 0,
-        asked: 0,
-        granted: 0,
-        loading: null,
-        loaded: 0,
         ended: 0,
         route: '',
         address: '',

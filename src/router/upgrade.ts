@@ -8,7 +8,8 @@ import type { ExecutionStatus } from '../store/types.js';
 import type { Denial } from '../supervisor/protocol.js';
 import type { CallContext } from './call.js';
 import { type CallDescription, executionOf } from './call_description.js';
-import { noteEnd, noteLoaded, noteRefused, noteSlot } from './call_notes.js';
+import { noteEnd, noteRefused } from './call_notes.js';
+import { noteAsked, noteGranted } from './call_times.js';
 import {
   functionFailed,
   functionTimedOut,
@@ -32,7 +33,7 @@ export interface UpgradeRequest extends CallDescription {
 
 /** Takes a slot for as long as the connection lives. */
 export function startUpgrade(context: CallContext, request: UpgradeRequest): void {
-  const { fn, socket, trace } = request;
+  const { fn, socket, times, trace } = request;
   const startedAt = context.now();
   const start = performance.now();
   const writtenBefore = bytesWritten(socket);
@@ -70,7 +71,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     attempts++;
     const free = context.leases.take(fn.id, fn.version);
     if (free !== null) return open(free);
-    if (trace !== null && trace.noted.asked === 0) trace.noted.asked = performance.now();
+    if (times !== null) noteAsked(times, performance.now());
     const waiting = context.leases.wait(fn.id, { onSlot: open, onDenied });
     cancel = () => context.leases.cancel(waiting);
   }
@@ -82,7 +83,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
     const { address } = granted.lease;
     secretsOf = address.secrets ? address.process : null;
     cold ||= granted.cold;
-    if (trace !== null) noteSlot(trace.noted, granted);
+    if (times !== null) noteGranted(times, performance.now(), granted.cold ? granted.lease : null);
     context.running.add(running);
     const { loading } = granted.lease;
     if (loading === null) connect(granted);
@@ -90,7 +91,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
   }
 
   function onLoaded(granted: Slot) {
-    if (trace !== null) noteLoaded(trace.noted);
+    if (times !== null) times.loaded = performance.now();
     connect(granted);
   }
 
