@@ -3,19 +3,23 @@
  * a first call each system call counts.
  */
 import { closeSync, openSync, write, writeSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 /** In the process's folder of code. */
 export const MODULE_FILE = 'main.js';
+export const V8_FILE = 'v8.bin';
 
 export interface CodeFiles {
   /**
    * Writes a prepared module, once. Its source map goes into a file of its own: Deno reads that when a stack is asked
    * for, where it would take an inline one apart while it loads the module, which takes three times as long as all else.
-   * Null: it is done.
+   *
+   * @param v8 V8's code cache of it, if there is one.
+   * @returns null: it is done.
    */
-  write(bundle: Buffer): Promise<void> | null;
+  write(bundle: Buffer, v8: Buffer | null): Promise<void> | null;
   close(): void;
 }
 
@@ -38,25 +42,31 @@ export function openCodeFiles(dir: string): CodeFiles {
     for (const file of open) closeSync(file);
   }
 
+  function writeModule(bundle: Buffer): Promise<void> | null {
+    const open = takeFiles();
+    const [moduleFile, mapFile] = open;
+    if (moduleFile === undefined || mapFile === undefined) return null;
+    const parts: [number, Buffer][] = [[moduleFile, bundle]];
+    const at = bundle.lastIndexOf(INLINE_MAP);
+    if (at >= 0) {
+      const map = Buffer.from(bundle.toString('latin1', at + INLINE_MAP.length), 'base64');
+      parts.splice(0, 1, [mapFile, map], [moduleFile, bundle.subarray(0, at)], [moduleFile, MAP_COMMENT]);
+    }
+    if (bundle.length > AT_ONCE_BYTES) return writeLarge(parts).finally(() => closeAll(open));
+    try {
+      for (const [file, bytes] of parts)
+        for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+    } finally {
+      closeAll(open);
+    }
+    return null;
+  }
+
   return {
-    write(bundle) {
-      const open = takeFiles();
-      const [moduleFile, mapFile] = open;
-      if (moduleFile === undefined || mapFile === undefined) return null;
-      const parts: [number, Buffer][] = [[moduleFile, bundle]];
-      const at = bundle.lastIndexOf(INLINE_MAP);
-      if (at >= 0) {
-        const map = Buffer.from(bundle.toString('latin1', at + INLINE_MAP.length), 'base64');
-        parts.splice(0, 1, [mapFile, map], [moduleFile, bundle.subarray(0, at)], [moduleFile, MAP_COMMENT]);
-      }
-      if (bundle.length > AT_ONCE_BYTES) return writeLarge(parts).finally(() => closeAll(open));
-      try {
-        for (const [file, bytes] of parts)
-          for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-      } finally {
-        closeAll(open);
-      }
-      return null;
+    write(bundle, v8) {
+      const module = writeModule(bundle);
+      if (v8 === null) return module;
+      return Promise.all([module, writeFile(join(dir, V8_FILE), v8, { mode: 0o444 })]).then(() => {});
     },
     close: () => closeAll(takeFiles()),
   };

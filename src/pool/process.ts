@@ -1,11 +1,11 @@
 /** One Deno process: spawned blank, claimed for one version of one function, watched until it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
+import { chown, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { MODULE_FILE, openCodeFiles } from './code_files.js';
+import { MODULE_FILE, openCodeFiles, V8_FILE } from './code_files.js';
 import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
 import type {
@@ -18,7 +18,7 @@ import type {
   Tracing,
 } from './messages.js';
 import { readOutput } from './output.js';
-import { CACHE_FILE } from './runner_cache.js';
+import { makeFolders, openRunnerCacheFor } from './process_folders.js';
 import { CONTROL_SOCKET, type LaunchOptions, launchCommand, type Sandbox, SOCKET_FILES } from './sandbox.js';
 
 export type ProcessState = 'blank' | 'specialising' | 'live' | 'gone';
@@ -122,9 +122,6 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   const user = sandbox.users?.take() ?? null;
   if (sandbox.users !== null && user === null) throw new Error('every user id for processes is taken');
   await makeFolders(dir, sandbox, user);
-  const runnerCache = options.runnerCache === null ? null : openIfThere(options.runnerCache);
-  if (runnerCache !== null && sandbox.kind !== 'bwrap') await copyCache(runnerCache, dir, user);
-  const launch = launchCommand(sandbox, { ...options, dir, user, runnerCache: runnerCache !== null });
   const token = randomBytes(9).toString('base64url');
 
   let state: ProcessState = 'blank';
@@ -148,6 +145,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   const control: ControlChannel = await openControlChannel(join(dir, 'run', CONTROL_SOCKET), onMessage);
   if (user !== null) await chown(join(dir, 'run', CONTROL_SOCKET), user, user);
   const codeFiles = openCodeFiles(join(dir, 'code'));
+  const runnerCache = await openRunnerCacheFor(options.runnerCache, dir, sandbox, user);
+  const launch = launchCommand(sandbox, { ...options, dir, user, runnerCache: runnerCache !== null });
   const filter = launch.filter === null ? 'ignore' : openSync(launch.filter, 'r');
   const child = spawn(launch.command, launch.args, {
     env: launch.env,
@@ -240,10 +239,6 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     }
   }
 
-  function writeCache(bytes: Buffer | null): Promise<void> | null {
-    return bytes === null ? null : writeFile(join(dir, 'code', V8_FILE), bytes, { mode: 0o444 });
-  }
-
   function kill(reason: KillReason) {
     if (state === 'gone') return;
     killedFor ??= reason;
@@ -283,8 +278,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       const harvest = what.v8 === null && what.code.length >= MIN_CACHED_BYTES;
       if (harvest)
         maxCacheText = Math.ceil(((what.code.length * MAX_CACHE_FACTOR + DENOS_OWN_CACHES) * 4) / 3);
-      const written = [codeFiles.write(what.code), writeCache(what.v8)];
-      if (written.some((each) => each !== null)) await Promise.all(written);
+      const written = codeFiles.write(what.code, what.v8);
+      if (written !== null) await written;
       control.send({
         t: 'claim',
         claim: {
@@ -360,42 +355,12 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   return deno;
 }
 
-/** Readable to the process's user alone, and its own to write to only where it has to. */
-async function makeFolders(dir: string, sandbox: Sandbox, user: number | null): Promise<void> {
-  // Where there is no sandbox, its code cache and its scratch folder are on the disk too.
-  const own = sandbox.kind === 'bwrap' ? ['run'] : ['run', 'deno', 'tmp'];
-  await mkdir(dir, { mode: 0o700 });
-  await Promise.all([...own, 'code'].map((name) => mkdir(join(dir, name), { mode: 0o700 })));
-  if (user === null) return;
-  await Promise.all(own.map((name) => chown(join(dir, name), user, user)));
-  for (const path of [dir, join(dir, 'code')]) {
-    await chown(path, 0, user);
-    await chmod(path, 0o750);
-  }
-}
-
 /** Bytes of code below which compiling is faster than handing a cache over. */
 export const MIN_CACHED_BYTES = 48 * 1024;
 /** Times the code that V8's cache of it may have; one and a half is usual. */
 const MAX_CACHE_FACTOR = 6;
 /** Bytes that those of Deno's own modules, which come with it, may have; all of them together have less. */
 const DENOS_OWN_CACHES = 4 * 1024 * 1024;
-const V8_FILE = 'v8.bin';
-
-/** One that has been removed meanwhile is done without. */
-function openIfThere(path: string): number | null {
-  try {
-    return openSync(path, 'r');
-  } catch {
-    return null;
-  }
-}
-
-async function copyCache(file: number, dir: string, user: number | null): Promise<void> {
-  const path = join(dir, 'deno', CACHE_FILE);
-  await writeFile(path, readFileSync(file), { mode: 0o600 });
-  if (user !== null) await chown(path, user, user);
-}
 
 /** bubblewrap writes a JSON object with the pid of the process that it started. */
 function readPid(child: ChildProcess, found: (pid: number) => void) {

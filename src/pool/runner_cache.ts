@@ -6,9 +6,6 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** The database of Deno 2.9 that it lies in, in DENO_DIR. */
-export const CACHE_FILE = 'v8_code_cache_v2';
-
 export interface RunnerCache {
   /** The file to give to a process; null: there is none yet. */
   file(): string | null;

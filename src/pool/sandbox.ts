@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { CACHE_FILE } from './runner_cache.js';
+import { V8_CACHE_FILE } from './deno_dir.js';
 import { INSIDE } from './sandbox_root.js';
 import type { UserIds } from './user_ids.js';
 
@@ -215,7 +215,7 @@ function walls(sandbox: Sandbox, options: LaunchOptions, root: string, filtered:
     ...tmpfs(INSIDE.scratch, SCRATCH_MB),
     ...tmpfs(INSIDE.denoDir, DENO_DIR_MB),
     // A copy of its own: what a process writes there is nobody else's.
-    ...(options.runnerCache ? ['--perms', '0600', '--file', '5', `${INSIDE.denoDir}/${CACHE_FILE}`] : []),
+    ...(options.runnerCache ? ['--perms', '0600', '--file', '5', `${INSIDE.denoDir}/${V8_CACHE_FILE}`] : []),
     '--ro-bind',
     join(options.dir, 'code'),
     INSIDE.code,

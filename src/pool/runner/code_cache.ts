@@ -4,10 +4,7 @@
  * which Deno would parse it once more.
  */
 import type { DatabaseSync } from 'node:sqlite';
-
-/** Deno 2.9's databases. Others, or another layout, make this a no-op. */
-const V8_FILE = 'v8_code_cache_v2';
-const IMPORTS_FILE = 'dep_analysis_cache_v2';
+import { IMPORTS_CACHE_FILE, V8_CACHE_FILE } from '../deno_dir.ts';
 
 const PUT_V8 = 'INSERT OR REPLACE INTO codecache (specifier, type, source_hash, data) VALUES (?, ?, ?, ?)';
 const GET_V8 = `SELECT 'v8' AS kind, specifier, type, CAST(source_hash AS TEXT) AS hash, data FROM codecache
@@ -41,8 +38,8 @@ export function openModuleCache(
   specifier: string,
 ): ModuleCache | null {
   try {
-    const v8 = new sqlite.DatabaseSync(`${denoDir}/${V8_FILE}`);
-    const imports = new sqlite.DatabaseSync(`${denoDir}/${IMPORTS_FILE}`);
+    const v8 = new sqlite.DatabaseSync(`${denoDir}/${V8_CACHE_FILE}`);
+    const imports = new sqlite.DatabaseSync(`${denoDir}/${IMPORTS_CACHE_FILE}`);
     for (const database of [v8, imports]) database.exec('PRAGMA synchronous=OFF');
     // What a blank process has loaded is there by itself.
     const { last } = v8.prepare('SELECT coalesce(max(rowid), 0) AS last FROM codecache').get() as {

@@ -34,6 +34,10 @@ const revoke = Deno.permissions.revokeSync.bind(Deno.permissions);
 
 /** Looks for V8's code cache, the last of them 1.3 s after the module has run. */
 const HARVESTS = 6;
+/** ms after which a process counts as waiting: one that is wanted at once has better things to do. */
+const IDLE_MS = 25;
+
+let sqlite: Promise<typeof import('node:sqlite')> | null = null;
 
 const control = await openControl(controlPath);
 const executions = createExecutions();
@@ -48,10 +52,7 @@ serve({ path: listenPath, onListen: () => {}, onError: calls.unanswerable }, cal
 void listenForFrames(framesPath, progressPath, calls.frames);
 hideMachine();
 control.send({ t: 'ready' });
-/** ms after which a process counts as waiting: one that is wanted at once has better things to do. */
-const IDLE_MS = 25;
-const ahead = setTimeout(prepareAhead, IDLE_MS);
-let sqlite: Promise<typeof import('node:sqlite')> | null = null;
+const ahead = later(prepareAhead, IDLE_MS);
 await control.listen(onMessage);
 Deno.exit(0);
 

@@ -1,7 +1,7 @@
 /** V8's code cache of the runner itself, as Deno has written it, for the processes to come. */
 import type { DatabaseSync } from 'node:sqlite';
+import { V8_CACHE_FILE } from '../deno_dir.ts';
 
-const FILE = 'v8_code_cache_v2';
 /** ms between two looks at whether Deno writes on. */
 const LOOK_MS = 150;
 /** Looks in a row that have to find the same. */
@@ -12,7 +12,7 @@ export async function ownCache(
   sqlite: { DatabaseSync: new (path: string) => DatabaseSync },
   denoDir: string,
 ): Promise<Uint8Array> {
-  const path = `${denoDir}/${FILE}`;
+  const path = `${denoDir}/${V8_CACHE_FILE}`;
   const database = new sqlite.DatabaseSync(path);
   let same = 0;
   for (let before = -1; same < SETTLED; ) {
