@@ -1,6 +1,7 @@
 /** Calls small enough to go to the process in a frame: they look to function and caller as every other call does. */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ExecutionRecord } from '../../src/router/api/schemas.js';
 import { errorOf, executionOf } from '../support/answers.js';
 import { exactRequest } from '../support/exact_request.js';
 import { startNode, type TestNode, until } from '../support/node.js';
@@ -124,5 +125,26 @@ describe('a small body that does not come', () => {
     await until(() => slow.answer().includes('INVALID_REQUEST'), 10_000, slow.answer);
     expect(slow.answer()).toMatch(/^HTTP\/1\.1 400 /);
     slow.end();
+  });
+});
+
+describe('CPU time', () => {
+  it('of calls that come and go together is told, all of it', async () => {
+    const burns = `
+      import { cpuUsage } from 'node:process';
+      const used = () => { const { user, system } = cpuUsage(); return user + system; };
+      export default () => { const until = used() + 40; while (used() < until); return 'burnt'; };`;
+    await node.deploy('burns', burns, { max_instances: 1, max_concurrency: 100 });
+    const answers: Response[] = [];
+    for (let group = 0; group < 19; group++)
+      answers.push(...(await Promise.all(Array.from({ length: 10 }, () => node.call('burns')))));
+    for (const answer of answers) expect(await answer.text()).toBe('burnt');
+    await executionOf(node, answers.at(-1) as Response);
+    const listed = await node.api('/api/v1/functions/burns/executions?limit=200');
+    const executions = ExecutionRecord.array().parse(await listed.json());
+    const toldMs = executions.reduce((sum, { cpu_ms }) => sum + (cpu_ms ?? 0), 0);
+    expect(executions).toHaveLength(190);
+    // What the last group used may have been read after it, for a call that never came.
+    expect(toldMs).toBeGreaterThanOrEqual(180 * 0.04);
   });
 });

@@ -11,7 +11,7 @@ export interface Execution {
   /** Promises that `waitUntil` holds. */
   waiting: number;
   answered: boolean;
-  /** The reading of the shared CPU clock when it began. */
+  /** The reading of the shared CPU clock when it began, less what it pays for calls before it. */
   readonly cpuAtStart: number;
   /** Of the headers that the router adds for the runner alone. */
   readonly internal: (name: string) => string | null;
@@ -34,6 +34,7 @@ export function createExecutions(): Executions {
   // In Deno 2.9, ahead of its type declarations: µs of user and system time of the process.
   const { cpuUsage } = Deno as unknown as { cpuUsage(): { user: number; system: number } };
   const dateNow = Date.now;
+  const later = setTimeout;
   let readAt = 0;
   let running = 0;
   let crowded = false;
@@ -41,16 +42,40 @@ export function createExecutions(): Executions {
   // Processor sharing: the process's CPU time since the last change, split evenly among the calls that ran meanwhile.
   // Each call's share is the difference of this sum between its end and its start.
   let share = 0;
+  /** Whether calls have ended since the last reading. */
+  let endedUnread = false;
+  /** What those had used that had been answered by the time that it was read: the next call pays it. */
+  let owed = 0;
+  let readsSoon = false;
 
-  function settle() {
+  /** Whether the clock was read. */
+  function settle(): boolean {
     // Reading the clock costs more than a short call. Under load its calls share what was read within the same ms.
     const now = dateNow();
-    if ((running > 1 || crowded) && now === readAt) return;
+    if ((running > 1 || crowded) && now === readAt) return false;
     readAt = now;
+    read();
+    return true;
+  }
+
+  function read() {
     const usage = cpuUsage();
     const reading = usage.user + usage.system;
-    if (running > 0) share += (reading - lastReading) / running;
+    const used = reading - lastReading;
     lastReading = reading;
+    if (running > 0) share += used / running;
+    else if (endedUnread) owed += used;
+    endedUnread = false;
+  }
+
+  /** Before anything else that the process does while it is idle counts as theirs. */
+  function readSoon() {
+    if (readsSoon) return;
+    readsSoon = true;
+    later(() => {
+      readsSoon = false;
+      if (running === 0 && endedUnread) read();
+    }, 1);
   }
 
   return {
@@ -61,6 +86,8 @@ export function createExecutions(): Executions {
     begin(id, internal) {
       settle();
       running++;
+      const cpuAtStart = share - owed;
+      owed = 0;
       return {
         id,
         logBytes: 0,
@@ -68,14 +95,18 @@ export function createExecutions(): Executions {
         logged: false,
         waiting: 0,
         answered: false,
-        cpuAtStart: share,
+        cpuAtStart,
         internal,
       };
     },
     run,
     finish(execution) {
-      settle();
+      const wasRead = settle();
       running--;
+      if (!wasRead) {
+        endedUnread = true;
+        if (running === 0) readSoon();
+      }
       return round(share - execution.cpuAtStart);
     },
   };
