@@ -56,6 +56,14 @@ export interface Running extends Seated {
   cutOff(): void;
 }
 
+/** How a call that ran ended; `at`: ms of performance.now(). */
+interface Ending {
+  status: ExecutionStatus;
+  errorMessage: string | null;
+  errorStack: string | null;
+  at: number;
+}
+
 const SMALL_BODY_BYTES = 8 * 1024;
 const UNSEEN = Object.assign(new Error('the process ended before it had seen the call'), { code: 'EPIPE' });
 const ENDED = new Error('the process ended');
@@ -105,6 +113,9 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   /** The process whose secrets may be in what it told. */
   private secretsOf: number | null = null;
   private stopAsking: (() => void) | null = null;
+  /** While an answer is taken up: notes wait until those that came with it are out as well. */
+  private answering = false;
+  private ending: Ending | null = null;
 
   constructor(
     context: CallContext,
@@ -259,11 +270,15 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   }
 
   onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void {
+    this.answering = true;
     const lease = this.slot?.lease;
     if (lease !== undefined && lease.loading !== null) {
       if (this.request.tellsTimes && !this.over) {
         // The supervisor is about to tell how long its stages took.
-        this.held = () => this.onAnswer(kind, cpuUs, status, headers, body);
+        this.held = () => {
+          this.onAnswer(kind, cpuUs, status, headers, body);
+          this.afterAnswer();
+        };
         return;
       }
       this.context.leases.loaded(lease);
@@ -281,6 +296,14 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     this.beginAnswer(status, headers, body.length, bare ? '' : String(body.length));
     if (body.length > 0 && !bare) this.onData(body);
     this.onComplete();
+  }
+
+  afterAnswer(): void {
+    this.answering = false;
+    const { ending } = this;
+    if (ending === null) return;
+    this.ending = null;
+    this.note(ending);
   }
 
   onLost(unseen: boolean): void {
@@ -463,7 +486,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     const ran = !loads && (this.slot !== null || this.stopAsking !== null);
     this.over = true;
     this.settle();
-    if (ran) this.note('cancelled', 'The client went away before the answer was complete.', null);
+    if (ran) this.end('cancelled', 'The client went away before the answer was complete.', null);
     this.cut();
   }
 
@@ -527,7 +550,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     }
     const message = thrown === null ? (error?.message ?? null) : thrown.message;
     if (error !== null && this.request.trace !== null) this.request.trace.noted.code = error.code;
-    this.note(status, message, thrown?.stack ?? null);
+    this.end(status, message, thrown?.stack ?? null);
   }
 
   private settle(): void {
@@ -540,18 +563,17 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     return this.request.answerHeaders.slice(4);
   }
 
-  private note(status: ExecutionStatus, errorMessage: string | null, errorStack: string | null): void {
-    const { series } = this.request;
-    const duration = performance.now() - this.began;
+  private end(status: ExecutionStatus, errorMessage: string | null, errorStack: string | null): void {
+    const ending = { status, errorMessage, errorStack, at: performance.now() };
+    if (this.answering) this.ending = ending;
+    else this.note(ending);
+  }
+
+  private note({ status, errorMessage, errorStack, at }: Ending): void {
+    const { series, trace } = this.request;
+    const duration = at - this.began;
     const done = this.kind === 'd';
-    series.finished(
-      status,
-      this.cold,
-      duration / 1000,
-      this.bytes,
-      done ? (this.cpuMs ?? 0) : 0,
-      this.request.trace,
-    );
+    series.finished(status, this.cold, duration / 1000, this.bytes, done ? (this.cpuMs ?? 0) : 0, trace);
     const execution = executionOf(this.request, {
       version: this.version,
       status,
@@ -566,8 +588,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     });
     const { notes } = this.context;
     const { secretsOf } = this;
-    const { trace } = this.request;
-    if (trace !== null) noteEnd(trace.noted, this.request, execution, secretsOf === null);
+    if (trace !== null) noteEnd(trace.noted, this.request, execution, secretsOf === null, at);
     const tellsNothing = execution.result === null && execution.error_message === null;
     if (done && (secretsOf === null || tellsNothing)) notes.done(execution);
     else notes.handOver({ execution, secretsOf, complete: done });

@@ -11,9 +11,15 @@ export function noteRefused(noted: Noted, call: CallDescription, code: ErrorCode
   noted.code = code;
 }
 
-/** `mayTell`: its process has no secrets that could be in what it threw. */
-export function noteEnd(noted: Noted, call: CallDescription, execution: Execution, mayTell: boolean): void {
-  noted.ended = performance.now();
+/** `mayTell`: its process has no secrets that could be in what it threw. `at`: ms of performance.now(). */
+export function noteEnd(
+  noted: Noted,
+  call: CallDescription,
+  execution: Execution,
+  mayTell: boolean,
+  at: number,
+): void {
+  noted.ended = at;
   noted.call = call;
   noted.execution = execution;
   noted.mayTell = mayTell;

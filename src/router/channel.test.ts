@@ -34,6 +34,7 @@ function send(head: string, body = ''): { number: number; outcome: Promise<Outco
   let number = 0;
   const outcome = new Promise<Outcome | 'seen' | 'unseen'>((resolve) => {
     number = channel.send(head, body, {
+      afterAnswer: () => {},
       onAnswer: (kind, cpuUs, status, headers, bytes) =>
         resolve({ kind, cpuUs, status, headers, body: bytes.toString('latin1') }),
       onLost: (unseen) => resolve(unseen ? 'unseen' : 'seen'),

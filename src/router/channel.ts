@@ -15,10 +15,12 @@ import {
   REQUEST_PREFIX,
 } from '../supervisor/protocol.js';
 
-/** What becomes of a call. One of these is called, once. */
+/** What becomes of a call: it is answered or lost, once. */
 export interface FrameHandler {
   /** `headers`: name, value, name, value …, as the function gave them: unchecked. */
   onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void;
+  /** All answers that came with it have been delivered: the time for what no client waits for. */
+  afterAnswer(): void;
   /** The process ended. `unseen`: for certain before the function saw the call. */
   onLost(unseen: boolean): void;
 }
@@ -46,6 +48,8 @@ export class Channel {
   private written = 0;
   private scheduled = false;
   private rest: Buffer | null = null;
+  /** Whose answers came in what is being read. */
+  private answered: FrameHandler[] = [];
   private connected = false;
   private progress: number | null = null;
   private place = -1;
@@ -121,7 +125,15 @@ export class Channel {
     this.batch = '';
   }
 
+  /** First every answer goes out, then what can wait is done: clients go on with the ones while this does the other. */
   private read(chunk: Buffer): void {
+    this.deliverAll(chunk);
+    const { answered } = this;
+    for (let index = 0; index < answered.length; index++) answered[index]?.afterAnswer();
+    answered.length = 0;
+  }
+
+  private deliverAll(chunk: Buffer): void {
     let bytes = chunk;
     if (this.rest !== null) {
       bytes = Buffer.concat([this.rest, chunk]);
@@ -151,6 +163,7 @@ export class Channel {
     const headEnd = at + ANSWER_PREFIX + bytes.readUInt32BE(at + 15);
     if (headEnd > end) return this.fail(handler);
     const head = bytes.toString('latin1', at + ANSWER_PREFIX, headEnd);
+    this.answered.push(handler);
     handler.onAnswer(
       kind,
       bytes.readUInt32BE(at + 9),

@@ -254,7 +254,7 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
       errorMessage: message,
       errorStack: stack,
     });
-    if (trace !== null) noteEnd(trace.noted, request, execution, secretsOf === null);
+    if (trace !== null) noteEnd(trace.noted, request, execution, secretsOf === null, start + duration);
     context.notes.handOver({ execution, secretsOf, complete: false });
   }
 
