@@ -87,7 +87,9 @@ export function createExecutionBuffer(maxRows: number, maxBytes: number, pageRow
 
   return {
     push(line) {
-      const length = Buffer.byteLength(line);
+      // No UTF-16 unit takes more than three bytes: counting them exactly would cost as much as writing them.
+      const most = line.length * 3;
+      const length = bytes + most > maxBytes || count + taken >= maxRows ? Buffer.byteLength(line) : 0;
       let gone = 0;
       while (count > 0 && (count + taken >= maxRows || bytes + length > maxBytes)) {
         dropOldest();
@@ -96,8 +98,9 @@ export function createExecutionBuffer(maxRows: number, maxBytes: number, pageRow
       if (count + taken >= maxRows || bytes + length > maxBytes) return gone + 1;
       const page = pageFor(line);
       page.starts.push(page.used);
-      page.used += page.bytes.write(line, page.used, 'utf8');
-      bytes += length;
+      const written = page.bytes.write(line, page.used, 'utf8');
+      page.used += written;
+      bytes += written;
       count++;
       return gone;
     },
