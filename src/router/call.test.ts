@@ -1,6 +1,6 @@
 /** What becomes of a call whose process loads its module yet: the test plays the process and the supervisor. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { functionMeta } from '../../test/support/functions.js';
 import { Roster, type ToSupervisor } from '../supervisor/protocol.js';
 import { Call, type CallContext, type Running } from './call.js';
 import type { CallDescription } from './call_description.js';
+import { ClientAnswer } from './client_answer.js';
 import { createLeases, type Leases } from './leases.js';
 
 const FN = functionMeta({ id: 'f', timeout_seconds: 30 });
@@ -18,7 +19,7 @@ const PROCESS = 7;
 let dir: string;
 let peer: FramePeer;
 let leases: Leases;
-let server: Server;
+let server: Server<typeof IncomingMessage, typeof ClientAnswer>;
 let url: string;
 let told: ToSupervisor[];
 
@@ -37,7 +38,7 @@ beforeEach(async () => {
     failed: () => {},
     now: Date.now,
   };
-  server = createServer((incoming, outgoing) => {
+  server = createServer({ ServerResponse: ClientAnswer }, (incoming, outgoing) => {
     const call: CallDescription = {
       fn: FN,
       series: { finished: () => {}, refused: () => {} },

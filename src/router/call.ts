@@ -3,7 +3,7 @@
  * to the process and comes back in one; what is large or streamed goes over HTTP, head and body straight from the
  * process's connection to the client's. There are no `Request` or `Response` objects in between.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { HearthError, messageOf } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
 import { type Denial, FrameKind, type Roster, type Seated } from '../supervisor/protocol.js';
@@ -13,6 +13,7 @@ import { type CallDescription, executionOf } from './call_description.js';
 import { noteEnd, noteRefused } from './call_notes.js';
 import { noteAsked, noteGranted, serverTiming } from './call_times.js';
 import { type FrameHandler, fitsFrame } from './channel.js';
+import type { ClientAnswer } from './client_answer.js';
 import type { ConnectionHandler } from './connection.js';
 import type { ExecutionNotes } from './execution_notes.js';
 import {
@@ -74,7 +75,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   private readonly context: CallContext;
   private readonly request: CallDescription;
   private readonly incoming: IncomingMessage;
-  private readonly outgoing: ServerResponse;
+  private readonly outgoing: ClientAnswer;
   private readonly began: number;
   private readonly startedAt: number;
   private deadline: number;
@@ -121,7 +122,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     context: CallContext,
     request: CallDescription,
     incoming: IncomingMessage,
-    outgoing: ServerResponse,
+    outgoing: ClientAnswer,
   ) {
     this.context = context;
     this.request = request;
@@ -132,7 +133,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     this.startedAt = context.now();
     this.deadline = this.startedAt + request.fn.timeout_seconds * 1000;
     context.running.add(this);
-    outgoing.on('close', () => this.clientGone());
+    outgoing.call = this;
   }
 
   start(): void {
@@ -479,7 +480,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     this.cut();
   }
 
-  private clientGone(): void {
+  /** Also when it has all of the answer. */
+  clientGone(): void {
     if (this.over) return;
     if (this.waiting !== 0) this.context.leases.cancel(this.waiting);
     const loads = this.slot !== null && this.slot.lease.loading !== null;

@@ -1,5 +1,5 @@
 /** The way in: each request is resolved to a tenant and a function, authenticated, and sent on; the rest goes to the API. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
 import type { Authenticator } from './authenticate.js';
@@ -7,6 +7,7 @@ import type { Admission, Admissions, TenantLimits } from './budgets_admission.js
 import { Call, type CallContext } from './call.js';
 import type { Noted } from './call_spans.js';
 import type { ClientAddress } from './client_address.js';
+import type { ClientAnswer } from './client_answer.js';
 import { type Called, describeCall } from './describe_call.js';
 import { requestTooLarge } from './failures.js';
 import type { FunctionEntry } from './function_entry.js';
@@ -35,7 +36,7 @@ export interface GatewayOptions {
   /** Null: no request is recorded. */
   tracing: Tracing | null;
   /** Everything that is not a call of a function. */
-  api(incoming: IncomingMessage, outgoing: ServerResponse, request: ApiRequest): void;
+  api(incoming: IncomingMessage, outgoing: ClientAnswer, request: ApiRequest): void;
   onError(error: unknown, requestId: string): void;
 }
 
@@ -57,7 +58,7 @@ export interface Caller {
 }
 
 export interface Gateway {
-  onRequest(incoming: IncomingMessage, outgoing: ServerResponse): void;
+  onRequest(incoming: IncomingMessage, outgoing: ClientAnswer): void;
   onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
@@ -81,7 +82,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const uuid7 = createUuid7();
   const { functions, tracing } = options;
 
-  function onRequest(incoming: IncomingMessage, outgoing: ServerResponse) {
+  function onRequest(incoming: IncomingMessage, outgoing: ClientAnswer) {
     const now = options.calls.now();
     const id = uuid7(now);
     const headers = readHeaders(incoming.rawHeaders);
@@ -108,7 +109,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   /** `found`: who calls, nobody, or why the credential does not count. */
   function serve(
     incoming: IncomingMessage,
-    outgoing: ServerResponse,
+    outgoing: ClientAnswer,
     headers: ReadHeaders,
     asked: Asked,
     found: Principal | null | HearthError,
@@ -141,7 +142,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   function callApi(
     incoming: IncomingMessage,
-    outgoing: ServerResponse,
+    outgoing: ClientAnswer,
     headers: ReadHeaders,
     { target, tenant, address, trace }: Asked,
     requestId: string,
@@ -219,7 +220,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     incoming: IncomingMessage,
     headers: ReadHeaders,
     id: string,
-    client: ServerResponse | Duplex,
+    client: ClientAnswer | Duplex,
   ): Asked {
     if (headers.hosts > 1)
       throw new HearthError('INVALID_REQUEST', 'The request has more than one Host header.');
@@ -313,7 +314,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   function call(
     incoming: IncomingMessage,
-    outgoing: ServerResponse,
+    outgoing: ClientAnswer,
     headers: ReadHeaders,
     resolved: Resolved,
     principal: Principal | null,
@@ -340,7 +341,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     new Call(options.calls, description, incoming, outgoing).start();
   }
 
-  function refuse(outgoing: ServerResponse, thrown: unknown, requestId: string, extra: readonly string[]) {
+  function refuse(outgoing: ClientAnswer, thrown: unknown, requestId: string, extra: readonly string[]) {
     const error = toHearthError(thrown);
     if (error.status >= 500) options.onError(thrown, requestId);
     answerError(outgoing, error, { requestId }, extra);
@@ -350,7 +351,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 }
 
 /** Gives back what the call holds when its client has all of the answer, or is gone. False: it is gone already. */
-function holdUntilClosed(admission: Admission | null, client: ServerResponse | Duplex): boolean {
+function holdUntilClosed(admission: Admission | null, client: ClientAnswer | Duplex): boolean {
   const release = admission?.release ?? null;
   if (client.destroyed) release?.();
   else if (release !== null) client.once('close', release);
@@ -358,7 +359,7 @@ function holdUntilClosed(admission: Admission | null, client: ServerResponse | D
 }
 
 function answeredPreflight(
-  outgoing: ServerResponse,
+  outgoing: ClientAnswer,
   headers: ReadHeaders,
   entry: FunctionEntry,
   requestId: string,

@@ -1,7 +1,8 @@
 /** The public HTTP listener of one router. */
-import { createServer, type Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { HearthError } from '../errors.js';
+import { ClientAnswer } from './client_answer.js';
 import type { Gateway } from './gateway.js';
 import { createUuid7 } from './ids.js';
 import { errorBody } from './respond.js';
@@ -19,8 +20,9 @@ export interface Listener {
 export const MAX_HEAD_BYTES = 32 * 1024;
 
 export async function listen(gateway: Gateway, address: { host: string; port: number }): Promise<Listener> {
-  const server: Server = createServer(
+  const server = createServer<typeof IncomingMessage, typeof ClientAnswer>(
     {
+      ServerResponse: ClientAnswer,
       maxHeaderSize: MAX_HEAD_BYTES,
       // Longer than the idle time of the usual load balancers, so that they close first.
       keepAliveTimeout: 75_000,
@@ -42,7 +44,7 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
   server.on('upgrade', (incoming, socket, head) => gateway.onUpgrade(incoming, socket, head));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const answering: unknown = Reflect.get(socket, '_httpMessage');
-    const begun = answering instanceof ServerResponse && answering.headersSent;
+    const begun = answering instanceof ClientAnswer && answering.headersSent;
     // An answer that has begun is cut off rather than followed by another that would look like a part of it.
     if (begun || !(socket as Socket).writable || error.code === 'ECONNRESET') return void socket.destroy();
     socket.end(malformedAnswer(error.code, uuid7(Date.now())));

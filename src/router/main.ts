@@ -1,5 +1,4 @@
 /** A router process: the public listener, what it knows of functions and credentials, and its leases. */
-import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { HearthError } from '../errors.js';
 import { databaseTimer } from '../store/database_timer.js';
@@ -32,6 +31,7 @@ import { createAdmissions } from './budgets_admission.js';
 import type { CallContext, Running } from './call.js';
 import { logFields } from './call_description.js';
 import { createClientAddress } from './client_address.js';
+import type { ClientAnswer } from './client_answer.js';
 import { loadConsole } from './console_files.js';
 import { createExecutionNotes } from './execution_notes.js';
 import { createFunctionEntry } from './function_entry.js';
@@ -258,7 +258,7 @@ export async function startRouter(
   );
   const consoleFiles = await loadConsole(fileURLToPath(new URL('../console', import.meta.url)));
   /** Answers of the API that are not complete yet. */
-  const answering = new Set<ServerResponse>();
+  const answering = new Set<ClientAnswer>();
 
   const { spans, logs } = await exporting;
   log.exportTo(logs);

@@ -1,14 +1,14 @@
 /** Every request that this router answers, by what it asked for and how it ended: `http.server.request.duration`. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { ERROR_STATUS } from '../errors.js';
 import { httpMethod, type Instruments, type RequestAttributes } from '../telemetry/instruments.js';
 import type { HistogramSeries } from '../telemetry/recorder.js';
-import { notedError } from './respond.js';
+import type { ClientAnswer } from './client_answer.js';
 import { requestExemplar } from './tracing.js';
 
 export interface RequestMetrics {
   /** Call it when a request has arrived, before anybody answers it. */
-  watch(incoming: IncomingMessage, outgoing: ServerResponse): void;
+  watch(incoming: IncomingMessage, outgoing: ClientAnswer): void;
 }
 
 /** What stands for the routes that are the functions' own: they are too many to be told apart. */
@@ -51,28 +51,29 @@ export function createRequestMetrics({
 
   return {
     watch(incoming, outgoing) {
-      const began = performance.now();
       // Read now: what is passed on to the management API gets another URL.
-      const url = incoming.url ?? '';
-      outgoing.on('close', () => {
-        const status = outgoing.headersSent ? outgoing.statusCode : 0;
-        const method = httpMethod(incoming.method ?? '');
-        const seconds = (performance.now() - began) / 1000;
-        series(method, routeOf(url), status, failureOf(outgoing, status)).record(
-          seconds,
-          requestExemplar(outgoing, seconds),
-        );
-      });
+      outgoing.asked = incoming.url ?? '';
+      outgoing.onClosed = answered;
     },
   };
+
+  function answered(answer: ClientAnswer): void {
+    const status = answer.headersSent ? answer.statusCode : 0;
+    const method = httpMethod(answer.req.method ?? '');
+    const seconds = (performance.now() - answer.began) / 1000;
+    series(method, routeOf(answer.asked), status, failureOf(answer, status)).record(
+      seconds,
+      requestExemplar(answer, seconds),
+    );
+  }
 }
 
 /** `error.type`: of what is no server's failure (below 500) there is none (OpenTelemetry's conventions for HTTP). */
-function failureOf(outgoing: ServerResponse, status: number): string {
+function failureOf(outgoing: ClientAnswer, status: number): string {
   if (status === 0) return 'client_gone';
-  const code = notedError(outgoing);
+  const { code } = outgoing;
   // An answer that had begun well may have broken off.
-  if (status < 500) return code !== undefined && ERROR_STATUS[code] >= 500 ? code : '';
+  if (status < 500) return code !== null && ERROR_STATUS[code] >= 500 ? code : '';
   return code ?? String(status);
 }
 

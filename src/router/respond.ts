@@ -1,6 +1,7 @@
 /** The one place where an error becomes an HTTP answer. */
 import type { ServerResponse } from 'node:http';
 import { type ErrorCode, HearthError } from '../errors.js';
+import { ClientAnswer } from './client_answer.js';
 
 export interface AnswerIds {
   requestId: string;
@@ -26,16 +27,9 @@ export function errorBody(error: HearthError, ids: AnswerIds): string {
   });
 }
 
-const FAILED = Symbol('the error that a request is answered with');
-
 /** Remembers with an answer that it is the platform's error, for whoever counts answers. */
 export function noteError(outgoing: ServerResponse, code: ErrorCode): void {
-  Object.assign(outgoing, { [FAILED]: code });
-}
-
-/** The platform's error that the request was answered with, or broken off for; undefined: none. */
-export function notedError(outgoing: ServerResponse & { [FAILED]?: ErrorCode }): ErrorCode | undefined {
-  return outgoing[FAILED];
+  if (outgoing instanceof ClientAnswer) outgoing.code = code;
 }
 
 /** Answers with the contract's error, or cuts the connection where an answer has begun. */

@@ -2,7 +2,7 @@
  * Traces of requests: whether one is recorded is decided as it comes, and its spans are made when it is over, from the times
  * that were noted on the way. A request that is not recorded has no trace, and costs no more than asking whether it has.
  */
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Exemplar } from '../telemetry/delta.js';
 import type { Sampler } from '../telemetry/sampling.js';
@@ -15,8 +15,8 @@ import {
 } from '../telemetry/trace_context.js';
 import { type Noted, spansOf } from './call_spans.js';
 import { newCallTimes } from './call_times.js';
+import { ClientAnswer } from './client_answer.js';
 import type { ReadHeaders } from './headers.js';
-import { notedError } from './respond.js';
 
 export interface Tracing {
   /**
@@ -28,7 +28,7 @@ export interface Tracing {
     incoming: IncomingMessage,
     headers: ReadHeaders,
     id: string,
-    client: ServerResponse | Duplex,
+    client: ClientAnswer | Duplex,
   ): Trace | null;
 }
 
@@ -57,15 +57,16 @@ export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tr
   return {
     begin(incoming, headers, id, client) {
       const parent = parentOf(headers);
-      const traceId = parent?.traceId ?? id.replaceAll('-', '');
+      const named = parent?.traceId ?? id;
       // Where the exporter is behind, traces that nobody else records yet are not begun.
-      const recorded = sampler(traceId, parent) && (parent?.sampled === true || sink.hasRoom());
+      const recorded = sampler(named, parent) && (parent?.sampled === true || sink.hasRoom());
       if (!recorded) {
         // What goes on must not say that this part is recorded.
         if (parent?.sampled === true)
           headers.traceparent = writeTraceparent(parent.traceId, newSpanId(), false);
         return null;
       }
+      const traceId = parent?.traceId ?? id.replaceAll('-', '');
       const noted: Noted = {
         traceId,
         parentSpanId: parent?.spanId ?? null,
@@ -85,16 +86,16 @@ export function createTracing({ sink, sampler, key, scope }: TracingOptions): Tr
         mayTell: false,
         code: null,
       };
-      if (client instanceof ServerResponse) Object.assign(client, { [NOTED]: noted });
+      if (client instanceof ClientAnswer) client.noted = noted;
       const { method = 'GET', url = '/', httpVersion } = incoming;
       const request = { method, url, httpVersion, headers };
       client.once('close', () => {
         const closed = performance.now();
         const finish = () => {
           let status: number | null = null;
-          if (client instanceof ServerResponse) {
+          if (client instanceof ClientAnswer) {
             if (client.headersSent) status = client.statusCode;
-            noted.code ??= notedError(client) ?? null;
+            noted.code ??= client.code;
           }
           for (const span of spansOf(noted, request, status, closed)) sink.add({ ...span, scope });
         };
@@ -120,15 +121,9 @@ export function exemplarOf({ noted }: Trace, seconds: number): Exemplar {
   return { value: seconds, time: Date.now(), traceId: noted.traceId, spanId: noted.functionSpanId };
 }
 
-const NOTED = Symbol('what is noted of the request that is answered');
-
 /** The same for the request as a whole; undefined where it is not recorded. */
-export function requestExemplar(
-  outgoing: ServerResponse & { [NOTED]?: Noted },
-  seconds: number,
-): Exemplar | undefined {
-  const noted = outgoing[NOTED];
-  if (noted === undefined) return undefined;
+export function requestExemplar({ noted }: ClientAnswer, seconds: number): Exemplar | undefined {
+  if (noted === null) return undefined;
   return { value: seconds, time: Date.now(), traceId: noted.traceId, spanId: noted.serverSpanId };
 }
 

@@ -2,7 +2,7 @@
 import { type Env, value } from './asked.js';
 import type { ParentContext } from './trace_context.js';
 
-/** Whether the trace is recorded here. `parent`: what the caller said of it. */
+/** Whether the trace is recorded here. `traceId`: or the UUID that it is made of. `parent`: what the caller said of it. */
 export type Sampler = (traceId: string, parent: ParentContext | null) => boolean;
 
 /** Traces a second that a process records where no sampler is named, so that none has to be: new ones, and callers'. */
@@ -82,5 +82,5 @@ function readRatio(text: string | undefined, onError: (error: unknown) => void):
  * wherever this rule is followed. Source: OpenTelemetry, "TraceState: Probability Sampling", and W3C Trace Context 2.
  */
 function randomnessOf(traceId: string): number {
-  return Number.parseInt(traceId.slice(18, 31), 16) / 2 ** 52;
+  return Number.parseInt(traceId.replaceAll('-', '').slice(18, 31), 16) / 2 ** 52;
 }
