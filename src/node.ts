@@ -20,6 +20,7 @@ import { type Connection, endpointsOf } from './store/connection.js';
 import { startEmbedded } from './store/embedded.js';
 import { openStore, type Store } from './store/main.js';
 import { migrate } from './store/migrate.js';
+import { reservePort } from './supervisor/connections.js';
 import {
   credentialsPath,
   type Keys,
@@ -30,7 +31,7 @@ import {
 } from './supervisor/credentials.js';
 import { type Supervisor, startSupervisor } from './supervisor/main.js';
 import type { LogSettings } from './supervisor/protocol.js';
-import { reservePort, startRouters } from './supervisor/routers.js';
+import { startRouters } from './supervisor/routers.js';
 import { otlpEndpoints } from './telemetry/asked.js';
 import { createClusterMetrics } from './telemetry/cluster_metrics.js';
 import { startExports } from './telemetry/exports.js';
@@ -198,9 +199,8 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       mayServe: Promise.all([loading, credentials]),
       prepare,
       metrics,
+      address: { host: config.host, port },
       routerConfig: {
-        host: config.host,
-        port,
         connection,
         adminKey: keys.admin_key,
         defaultJwt: config.jwt,

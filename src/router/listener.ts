@@ -1,4 +1,4 @@
-/** The public HTTP listener of one router. */
+/** HTTP on the connections that a router is given: the supervisor accepts them (supervisor/connections.ts). */
 import { createServer, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { HearthError } from '../errors.js';
@@ -8,8 +8,9 @@ import { createUuid7 } from './ids.js';
 import { errorBody } from './respond.js';
 
 export interface Listener {
-  readonly port: number;
-  /** Stops accepting and closes idle connections; resolves when the last one is closed. */
+  /** Serves a connection of which nothing has been read; null: one that was gone before it came. */
+  accept(connection: Socket | null): void;
+  /** Closes idle connections, and the others after their answer; resolves when the last one is closed. */
   close(): Promise<void>;
   closeAll(): void;
   /** Whether every byte that was written has left this process. */
@@ -19,7 +20,15 @@ export interface Listener {
 /** Bytes that a request's head may have. */
 export const MAX_HEAD_BYTES = 32 * 1024;
 
-export async function listen(gateway: Gateway, address: { host: string; port: number }): Promise<Listener> {
+export interface ListenerOptions extends Gateway {
+  /** So many connections have closed. */
+  onClosed(connections: number): void;
+}
+
+/** ms in which closed connections are counted together. */
+const CLOSED_MS = 20;
+
+export function createListener(gateway: ListenerOptions): Listener {
   const server = createServer<typeof IncomingMessage, typeof ClientAnswer>(
     {
       ServerResponse: ClientAnswer,
@@ -29,7 +38,6 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
       headersTimeout: 60_000,
       // A body may take as long as its function may run; the call's own deadline ends it.
       requestTimeout: 0,
-      noDelay: true,
       // Node would answer with an empty body; the gateway answers with the contract's error.
       requireHostHeader: false,
     },
@@ -37,10 +45,15 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
   );
   const uuid7 = createUuid7();
   const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
+  let closed = 0;
+  function noteClosed() {
+    if (++closed > 1) return;
+    setTimeout(() => {
+      gateway.onClosed(closed);
+      closed = 0;
+    }, CLOSED_MS);
+  }
+  let onLast: (() => void) | null = null;
   server.on('upgrade', (incoming, socket, head) => gateway.onUpgrade(incoming, socket, head));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const answering: unknown = Reflect.get(socket, '_httpMessage');
@@ -55,17 +68,27 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
     socket.on('error', () => {}); // the client is gone: there is nobody to answer
     socket.end(malformedAnswer('CONNECT', uuid7(Date.now())));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: address.host, port: address.port, backlog: 4096 }, resolve);
-  });
-  const bound = server.address();
+  // With this Node begins to watch over connections: it enforces the timeouts above, and knows which are idle.
+  server.emit('listening');
   return {
-    port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
+    accept(socket) {
+      if (socket === null) return noteClosed();
+      // A client that has sent all it will may yet read.
+      socket.allowHalfOpen = true;
+      sockets.add(socket);
+      socket.once('close', () => {
+        sockets.delete(socket);
+        noteClosed();
+        if (sockets.size === 0) onLast?.();
+      });
+      server.emit('connection', socket);
+    },
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
+        onLast = resolve;
+        server.close();
         server.closeIdleConnections();
+        if (sockets.size === 0) resolve();
       }),
     closeAll: () => server.closeAllConnections(),
     flushed: () => [...sockets].every((socket) => socket.writableLength === 0),

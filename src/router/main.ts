@@ -43,7 +43,7 @@ import { createKeyLookups } from './key_lookups.js';
 import { startKeyUse } from './key_use.js';
 import { createKeyring } from './keyring.js';
 import { createLeases } from './leases.js';
-import { listen } from './listener.js';
+import { createListener, type Listener } from './listener.js';
 import { createLogFollowers } from './log_followers.js';
 import { createRemembered } from './remembered.js';
 import { createRequestMetrics } from './request_metrics.js';
@@ -61,8 +61,7 @@ export interface SupervisorLink {
 /** Resolves when the management API is loaded, which takes longer than all the rest of a router. */
 export type LoadingApi = Promise<Pick<typeof apiModule, 'createApiListener'>>;
 
-export interface Router {
-  readonly port: number;
+export interface Router extends Pick<Listener, 'accept'> {
   /** Resolves when everything in flight is done (or cut off after `seconds`) and everything noted is written. */
   drain(seconds: number): Promise<void>;
 }
@@ -315,20 +314,18 @@ export async function startRouter(
   }, LEASE_SWEEP_MS);
 
   const requests = createRequestMetrics(instruments);
-  const listener = await listen(
-    {
-      onRequest(incoming, outgoing) {
-        requests.watch(incoming, outgoing);
-        gateway.onRequest(incoming, outgoing);
-      },
-      onUpgrade: gateway.onUpgrade,
+  const listener = createListener({
+    onClosed: (connections) => link.send({ t: 'closed', connections }),
+    onRequest(incoming, outgoing) {
+      requests.watch(incoming, outgoing);
+      gateway.onRequest(incoming, outgoing);
     },
-    config,
-  );
-  link.send({ t: 'up', port: listener.port });
+    onUpgrade: gateway.onUpgrade,
+  });
+  link.send({ t: 'up' });
 
   return {
-    port: listener.port,
+    accept: listener.accept,
     async drain(seconds) {
       state.draining = true;
       const closed = listener.close();

@@ -1,4 +1,5 @@
 /** The entry of a router process: it lives and dies with the supervisor that forked it. */
+import { Socket } from 'node:net';
 import { messageOf } from '../errors.js';
 import { endLeftovers } from '../leftovers.js';
 import type { RouterConfig, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
@@ -38,7 +39,12 @@ export function runRouter(env: Env): void {
   const api: LoadingApi = import('./api/listener.js');
   api.catch(fail);
 
-  process.on('message', (message: ToRouter | { t: 'config'; config: RouterConfig }) => {
+  process.on('message', (message: ToRouter | { t: 'config'; config: RouterConfig }, connection: unknown) => {
+    if (message.t === 'connection') {
+      const given = connection instanceof Socket ? connection : null;
+      void router?.then((started) => started.accept(given));
+      return;
+    }
     if (message.t === 'config') {
       const onMessage = (listener: (message: ToRouter) => void) => {
         receive = listener;

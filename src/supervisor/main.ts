@@ -3,6 +3,7 @@ import type { TenantWithSecrets } from '../store/tenants.js';
 import type { FunctionMeta } from '../store/types.js';
 import { createUsageLedger } from '../store/usage_ledger.js';
 import { createChanges } from './changes.js';
+import { createConnections } from './connections.js';
 import { startDatabaseCheck } from './database_check.js';
 import { createExecutionRecording } from './execution_recording.js';
 import { createLiveLogs } from './live_logs.js';
@@ -61,6 +62,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     now: Date.now,
     onError,
   });
+  const connections = createConnections({ give: routers.give, onError });
   const liveLogs = createLiveLogs((router, message) => routers.send(router, message));
 
   const tenants = new Map<string, TenantWithSecrets>();
@@ -125,6 +127,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       liveLogs,
       processes,
       served,
+      connections,
       sync: () => sync,
       synced,
       warm,
@@ -135,6 +138,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   try {
     await synced;
     await listening;
+    await connections.listen(options.address);
   } catch (error) {
     await resealing.stop();
     // Its processes write to their folders, which are removed next.
@@ -186,6 +190,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     },
     async drain(seconds) {
       stopping = true;
+      connections.stop();
       await routers.drain(seconds);
       await executions.flush().catch(onError);
       for (const timer of timers) clearInterval(timer);

@@ -17,6 +17,8 @@ export interface SupervisorOptions {
   poolCacheDir: string;
   sandbox: Sandbox;
   poolSize: number;
+  /** Where clients are accepted. */
+  address: { host: string; port: number };
   /** Forked, and waiting for their configuration. */
   routers: Routers;
   /** ms; the window of functions whose habits are not known yet. */

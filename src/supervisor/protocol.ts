@@ -92,8 +92,10 @@ export interface LoadStages {
 export type ToSupervisor =
   /** The process runs and hears: its configuration may come. */
   | { t: 'hello' }
-  /** The router listens. */
-  | { t: 'up'; port: number }
+  /** The router may be given connections. */
+  | { t: 'up' }
+  /** So many of its connections have closed. */
+  | { t: 'closed'; connections: number }
   /** A call waits for a slot; answered by `grant` or `deny`. */
   | { t: 'acquire'; functionId: string; call: number }
   | { t: 'cancel'; call: number }
@@ -118,6 +120,8 @@ export type ToSupervisor =
   | ReplyMessage;
 
 export type ToRouter =
+  /** Comes with a client's connection. */
+  | { t: 'connection' }
   /** A blank process is ready: a connection may be opened ahead. */
   | { t: 'blank'; process: number; sockets: ProcessSockets }
   /** `loaded`: whether its module is; calls may go there all the same. `loaded` or `load-failed` follows where not. */
@@ -194,8 +198,6 @@ export type PrepareSource = {
 
 /** What a router gets when it is forked, besides the environment. */
 export interface RouterConfig {
-  host: string;
-  port: number;
   connection: Connection;
   adminKey: string;
   /** Who else signs the default tenant's tokens, as the environment says: goes before what is stored. */

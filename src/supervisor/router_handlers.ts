@@ -1,5 +1,6 @@
 /** What routers have of the supervisor: their configuration, answers to what they ask, and ears for what they tell. */
 import type { UsageLedger } from '../store/usage_ledger.js';
+import type { Connections } from './connections.js';
 import type { ExecutionRecording } from './execution_recording.js';
 import type { LiveLogs } from './live_logs.js';
 import type { NodeMetrics } from './node_metrics.js';
@@ -17,6 +18,7 @@ export interface RouterHandlersParts {
   liveLogs: LiveLogs;
   processes: Pick<NodeProcesses, 'pool' | 'fleet' | 'quotas'>;
   served: Pick<Served, 'drained'>;
+  connections: Pick<Connections, 'routerUp' | 'routerGone' | 'closed'>;
   /** Null until what there is at the start has been applied. */
   sync(): Sync | null;
   /** Resolves when it has been. */
@@ -109,6 +111,10 @@ export function createRouterHandlers(
           quotas.handle(router, message);
           break;
         case 'up':
+          parts.connections.routerUp(router);
+          break;
+        case 'closed':
+          parts.connections.closed(router, message.connections);
           break;
       }
     },
@@ -123,6 +129,7 @@ export function createRouterHandlers(
       await router.ask('functions', { changed: functions.all(), removed: [], complete: true });
     },
     onGone(router) {
+      parts.connections.routerGone(router);
       fleet.routerGone(router);
       quotas.routerGone(router);
       liveLogs.routerGone(router);

@@ -1,8 +1,7 @@
 /** The router processes: forked, spoken to, and forked again at once when one dies. */
 
 import cluster, { type Worker } from 'node:cluster';
-import { randomInt } from 'node:crypto';
-import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import { messageOf, StartError } from '../errors.js';
 import type { RouterConfig, RouterMethods, SupervisorMethods, ToRouter, ToSupervisor } from './protocol.js';
 import { createRpc, type Rpc } from './rpc.js';
@@ -48,6 +47,8 @@ export interface Routers {
     params: RouterMethods[M]['params'],
     timeoutMs?: number,
   ): Promise<RouterMethods[M]['value']>;
+  /** A client's connection. False: the router is not there any more. */
+  give(router: number, connection: Socket): boolean;
   /** Asks every router that is up; one that dies or takes too long is left out. */
   askAll<M extends keyof RouterMethods>(
     method: M,
@@ -112,6 +113,7 @@ export function startRouters(options: RoutersOptions): Routers {
             break;
           case 'up':
             resolve();
+            handlers?.onMessage(id, message);
             break;
           default:
             handlers?.onMessage(id, message);
@@ -167,6 +169,12 @@ export function startRouters(options: RoutersOptions): Routers {
       // One that is not up yet is told all there is when it is.
       for (const { worker, up } of routers.values()) if (up) post(worker, message);
     },
+    give(router, connection) {
+      const worker = routers.get(router)?.worker;
+      if (worker === undefined || !worker.isConnected()) return false;
+      worker.send({ t: 'connection' } satisfies ToRouter, connection, () => {});
+      return true;
+    },
     ask(router, method, params, timeoutMs) {
       const known = routers.get(router);
       if (known === undefined) return Promise.reject(new Error('that router is gone'));
@@ -212,54 +220,4 @@ export function startRouters(options: RoutersOptions): Routers {
 /** A worker that has just died is noticed by 'exit'; what was for it is lost with it. */
 function post(worker: Worker, message: unknown) {
   if (worker.isConnected()) worker.send(message as ToRouter, () => {});
-}
-
-/**
- * Ports for those who ask for any: below the range from which the system gives out ports itself (32768 and up on Linux,
- * 49152 on macOS), because one of those may be another's by the time that the routers listen.
- */
-const FREE_PORTS = { first: 20_000, count: 12_000 };
-const TRIES = 20;
-
-/** The port to listen on, free at this moment; 0 becomes a real one, so that each router gets the same. */
-export async function reservePort(host: string, port: number, setting: string): Promise<number> {
-  for (let attempt = 0; port === 0 && attempt < TRIES; attempt++) {
-    const candidate = FREE_PORTS.first + randomInt(FREE_PORTS.count);
-    try {
-      return await tryPort(host, candidate);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') break; // the address is to blame
-    }
-  }
-  try {
-    return await tryPort(host, port);
-  } catch (error) {
-    throw new StartError(explain(error as NodeJS.ErrnoException, host, port, setting));
-  }
-}
-
-async function tryPort(host: string, port: number): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ host, port, exclusive: true }, () => {
-      const address = server.address();
-      const found = typeof address === 'object' && address !== null ? address.port : port;
-      server.close(() => resolve(found));
-    });
-  });
-}
-
-function explain(error: NodeJS.ErrnoException, host: string, port: number, setting: string): string {
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return `${host}:${port} is in use by another program: set ${setting} to a free port, or to 0`;
-    case 'EACCES':
-      return `this user may not listen on ${host}:${port}: set ${setting} to a port of 1024 or more`;
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return `${host} is no address of this machine: set HEARTH_HOST to one`;
-    default:
-      return `cannot listen on ${host}:${port}: ${error.message}`;
-  }
 }

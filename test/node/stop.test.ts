@@ -85,7 +85,9 @@ describe('SIGTERM', () => {
     expect((await leftovers()).length).toBe(2);
     const stopped = node.stop();
     await until(connectionRefused);
-    expect(tree.every(isRunning)).toBe(true);
+    // A router that has no connection may have ended.
+    expect(tree.filter((each) => each.command.includes('deno')).every(isRunning)).toBe(true);
+    expect(isRunning(tree[0] as SystemProcess)).toBe(true);
 
     const whole = new Promise<void>((resolve) => {
       reader.on('data', (chunk: Buffer) => {
