@@ -42,7 +42,7 @@ export async function measureBundles() {
     });
     if (libraries === HUGE) figures.hugeP50Ms = median(times);
   }
-  client.agent.destroy();
+  client.close();
   await node.stop();
   return figures;
 }

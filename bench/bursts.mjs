@@ -30,7 +30,7 @@ async function coldBurst(node, functions) {
   const began = performance.now();
   const results = await Promise.allSettled(names.map((name) => callOnce(client, name)));
   const tookMs = performance.now() - began;
-  client.agent.destroy();
+  client.close();
   const { latencies, due } = await neighbour;
   const failed = results.filter(({ status }) => status === 'rejected').length;
   const times = results.filter(({ status }) => status === 'fulfilled').map(({ value }) => value);
@@ -60,7 +60,7 @@ async function surge(node, calls) {
   const began = performance.now();
   const results = await Promise.allSettled(Array.from({ length: calls }, () => callOnce(client, 'surge')));
   const tookMs = performance.now() - began;
-  client.agent.destroy();
+  client.close();
   const started = (await metric(node, 'hearth_pool_claim_duration_seconds_count')) - before;
   const failed = results.filter(({ status }) => status === 'rejected').length;
   figure('surge', tookMs, 'ms', { calls, failed, processes_started: started, slots_each: 32 });

@@ -19,7 +19,7 @@ export async function measureCold(node, { cold }) {
     await poolIsFull(node);
     times.push(await callOnce(client, name));
   }
-  client.agent.destroy();
+  client.close();
   const figures = { coldP50Ms: quantile(times, 0.5), coldP99Ms: quantile(times, 0.99) };
   figure('first_call_p50', figures.coldP50Ms, 'ms', { functions: cold, each: times.map(round) });
   figure('first_call_p99', figures.coldP99Ms, 'ms', { functions: cold, worst: round(Math.max(...times)) });

@@ -81,7 +81,7 @@ async function live(node) {
   const client = keptAlive(node, 4);
   for (let n = 0; n < LIVE; n += 4)
     await Promise.all([0, 1, 2, 3].map((more) => callOnce(client, `f-${n + more}`)));
-  client.agent.destroy();
+  client.close();
   await untilQuiet();
   const found = (processesBelow(node.pid) ?? []).filter(({ specialised }) => specialised);
   const sum = (of) => found.reduce((total, each) => total + each[of], 0);
