@@ -92,6 +92,7 @@ const Settings = z.object({
   HEARTH_CALL_CPU_SECONDS: whole(1, 3600).optional(),
   HEARTH_MAX_PROCESSES: whole(1, 10_000).default(defaultMaxProcesses()),
   HEARTH_MEMORY_MB: whole(128, 16 * 1024 * 1024).default(Math.max(128, Math.floor(usableMib() / 2))),
+  HEARTH_EVENTS_CONCURRENCY: whole(0, 1000).default(16),
   HEARTH_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' })
     .default('info'),
@@ -143,6 +144,8 @@ export interface Config {
   maxProcesses: number;
   /** MiB of resident memory that functions' processes may have together. */
   memoryMib: number;
+  /** Asynchronous calls and ticks of schedules that run on this node at once; 0: none do. */
+  eventsConcurrency: number;
   /** The least that is logged. */
   logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** `auto`: text at a terminal, and JSON elsewhere. */
@@ -204,6 +207,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       settings.HEARTH_CALL_CPU_SECONDS === undefined ? null : settings.HEARTH_CALL_CPU_SECONDS * 1000,
     maxProcesses: settings.HEARTH_MAX_PROCESSES,
     memoryMib: settings.HEARTH_MEMORY_MB,
+    eventsConcurrency: settings.HEARTH_EVENTS_CONCURRENCY,
     logLevel: settings.HEARTH_LOG_LEVEL,
     logFormat: settings.HEARTH_LOG_FORMAT,
     maxCodeBytes: settings.HEARTH_MAX_CODE_BYTES,

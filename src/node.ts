@@ -194,6 +194,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
       callCpuMs: config.callCpuMs,
       maxProcesses: config.maxProcesses,
       memoryMib: config.memoryMib,
+      eventsConcurrency: config.eventsConcurrency,
       code,
       engine,
       mayServe: Promise.all([loading, credentials]),

@@ -3,7 +3,7 @@
  * conventions for HTTP servers and for FaaS where they have one.
  */
 import { ERROR_STATUS, type ErrorCode } from '../errors.js';
-import type { Execution } from '../store/types.js';
+import type { Execution, TriggerType } from '../store/types.js';
 import { faasTrigger, httpMethod } from '../telemetry/instruments.js';
 import type { FinishedSpan, SpanAttributes, SpanEvent } from '../telemetry/spans.js';
 import type { CallDescription } from './call_description.js';
@@ -94,15 +94,22 @@ function serverSpan(noted: Noted, request: NotedRequest, sent: number | null, cl
   }
   const failed = status === null || status >= 500;
   if (failed) attributes['error.type'] = code ?? (status === null ? 'client_gone' : String(status));
+  const name = route === '' ? method : `${method} ${route}`;
+  const due = call !== null && isDue(call.trigger) ? call : null;
   return {
-    ...child(noted, route === '' ? method : `${method} ${route}`, noted.began, closed),
+    ...child(noted, due === null ? name : `${due.trigger} ${due.fn.name}`, noted.began, closed),
     spanId: noted.serverSpanId,
     parentSpanId: noted.parentSpanId,
     parentIsRemote: noted.parentSpanId !== null,
-    kind: 'server',
+    kind: due === null ? 'server' : 'consumer',
     attributes,
     status: failed ? 'error' : 'unset',
   };
+}
+
+/** Nobody asked for it just now. */
+function isDue(trigger: TriggerType): boolean {
+  return trigger === 'async' || trigger === 'cron' || trigger === 'database';
 }
 
 /** Where the call waited: for its process to be there and to load, for a slot of a busy one, or one after the other. */

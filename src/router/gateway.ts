@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
+import { type AsyncCalls, prefersAsync } from './async_calls.js';
 import type { Authenticator } from './authenticate.js';
 import type { Admission, Admissions, TenantLimits } from './budgets_admission.js';
 import { Call, type CallContext } from './call.js';
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   admit: Admissions['admit'];
   /** Whether the database answered last: an unknown function is then unknown for sure. */
   databaseUp(): boolean;
+  /** Takes calls that are to be made later. */
+  asyncCalls: AsyncCalls;
   /** Null: no request is recorded. */
   tracing: Tracing | null;
   /** Everything that is not a call of a function. */
@@ -323,6 +326,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     admission: Admission | null,
   ) {
     if (!holdUntilClosed(admission, outgoing)) return;
+    if (resolved.trigger === 'invoke' && incoming.method === 'POST' && prefersAsync(headers.forwarded))
+      return takeAsync(incoming, outgoing, headers, resolved, principal, id, requestId, admission);
     const { maxRequestBytes } = options.calls;
     if (headers.length !== undefined && headers.length > maxRequestBytes) {
       const cors = resolved.entry.corsHeaders(headers.origin);
@@ -339,6 +344,23 @@ export function createGateway(options: GatewayOptions): Gateway {
       options.mint,
     );
     new Call(options.calls, description, incoming, outgoing).start();
+  }
+
+  function takeAsync(
+    incoming: IncomingMessage,
+    outgoing: ClientAnswer,
+    headers: ReadHeaders,
+    called: Resolved,
+    principal: Principal | null,
+    executionId: string,
+    requestId: string,
+    admission: Admission | null,
+  ) {
+    const cors = called.entry.corsHeaders(headers.origin);
+    const answerHeaders = [...(admission?.fields ?? []), ...cors];
+    options.asyncCalls
+      .take(incoming, outgoing, { headers, called, principal, executionId, requestId, answerHeaders })
+      .catch((error: unknown) => refuse(outgoing, error, requestId, cors));
   }
 
   function refuse(outgoing: ClientAnswer, thrown: unknown, requestId: string, extra: readonly string[]) {

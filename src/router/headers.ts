@@ -102,6 +102,8 @@ export function readHeaders(raw: readonly string[]): ReadHeaders {
       case 'upgrade':
       case 'expect':
       case 'x-execution-id':
+      case 'x-execution-trigger':
+      case 'x-execution-attempt':
         continue;
       case 'x-request-id':
         read.requestId = value;

@@ -25,6 +25,7 @@ import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
 import { samplerOf } from '../telemetry/sampling.js';
 import type * as apiModule from './api/listener.js';
+import { createAsyncCalls } from './async_calls.js';
 import { createAuthenticator } from './authenticate.js';
 import { createBudgets } from './budgets.js';
 import { createAdmissions } from './budgets_admission.js';
@@ -33,6 +34,7 @@ import { logFields } from './call_description.js';
 import { createClientAddress } from './client_address.js';
 import type { ClientAnswer } from './client_answer.js';
 import { loadConsole } from './console_files.js';
+import { createDueCalls } from './due_calls.js';
 import { createExecutionNotes } from './execution_notes.js';
 import { createFunctionEntry } from './function_entry.js';
 import { createFunctionTable } from './functions.js';
@@ -172,6 +174,8 @@ export async function startRouter(
       case 'flush':
         await Promise.all([notes.flush(), usage.flush()]);
         return null;
+      case 'run':
+        return await dueCalls.run(params as RouterMethods['run']['params']);
       case 'metrics':
         return metrics();
     }
@@ -195,6 +199,38 @@ export async function startRouter(
     return recorder.drain();
   }
 
+  const calls: CallContext = {
+    leases,
+    notes,
+    running: new Roster(),
+    maxRequestBytes: config.maxRequestBytes ?? Number.POSITIVE_INFINITY,
+    maxResponseBytes: config.maxResponseBytes ?? Number.POSITIVE_INFINITY,
+    overdue: (process) => link.send({ t: 'overdue', process }),
+    failed: (call, error) => log.warn(error.message, { ...logFields(call), code: error.code }),
+    now: Date.now,
+  };
+
+  const tracing = exporting.then(({ spans }) =>
+    spans === null
+      ? null
+      : createTracing({
+          sink: spans,
+          sampler: samplerOf(env, warn, () => performance.now()),
+          key: telemetry.key,
+          scope: { name: 'hearth', version },
+        }),
+  );
+  tracing.catch(() => {}); // reported where it is awaited
+  const mint = createTokenMint((slug) => tenants.bySlug(slug)?.tenant.jwt_secrets[0]?.secret ?? '', Date.now);
+  const dueCalls = createDueCalls({
+    functions,
+    tenants,
+    calls,
+    mint,
+    admit: admissions.admit,
+    tracing,
+    isDraining: () => state.draining,
+  });
   link.onMessage((message) => {
     switch (message.t) {
       case 'request':
@@ -216,17 +252,6 @@ export async function startRouter(
         if (!admissions.handle(message)) leases.handle(message);
     }
   });
-
-  const calls: CallContext = {
-    leases,
-    notes,
-    running: new Roster(),
-    maxRequestBytes: config.maxRequestBytes ?? Number.POSITIVE_INFINITY,
-    maxResponseBytes: config.maxResponseBytes ?? Number.POSITIVE_INFINITY,
-    overdue: (process) => link.send({ t: 'overdue', process }),
-    failed: (call, error) => log.warn(error.message, { ...logFields(call), code: error.code }),
-    now: Date.now,
-  };
 
   const api = loadingApi.then(({ createApiListener }) =>
     createApiListener({
@@ -261,19 +286,16 @@ export async function startRouter(
 
   const { spans, logs } = await exporting;
   log.exportTo(logs);
-  const tracing =
-    spans === null
-      ? null
-      : createTracing({
-          sink: spans,
-          sampler: samplerOf(env, warn, () => performance.now()),
-          key: telemetry.key,
-          scope: { name: 'hearth', version },
-        });
   const gateway = createGateway({
     functions,
-    tracing,
+    tracing: await tracing,
     tenants,
+    asyncCalls: createAsyncCalls({
+      take: store.events.take,
+      maxBytes: calls.maxRequestBytes,
+      onTaken: () => link.send({ t: 'event-taken' }),
+      now: Date.now,
+    }),
     authenticator: createAuthenticator({
       verifyToken: createTokenVerifier({ tenants, jwks: createJwksSets(warn), now: Date.now }),
       remembered: createRemembered(MAX_REMEMBERED),
@@ -284,7 +306,7 @@ export async function startRouter(
     clientAddress: createClientAddress(config.trustedProxies),
     admit: admissions.admit,
     calls,
-    mint: createTokenMint((slug) => tenants.bySlug(slug)?.tenant.jwt_secrets[0]?.secret ?? '', Date.now),
+    mint,
     databaseUp: () => state.databaseUp,
     api(incoming, outgoing, request) {
       if (request.path === '/healthz' || request.path === '/readyz')

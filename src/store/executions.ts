@@ -2,12 +2,12 @@
 import type { Queries, Sql } from './connection.js';
 import { cut64k } from './cut.js';
 import { createPartitions, type Dropped, dropExpired } from './execution_partitions.js';
-import type { Execution, ExecutionStatus, TriggerType } from './types.js';
+import type { ExecutionState, StoredExecution, TriggerType } from './types.js';
 import { uuidv7Time } from './uuidv7.js';
 
 export interface ExecutionQuery {
   limit: number;
-  status?: ExecutionStatus | undefined;
+  status?: ExecutionState | undefined;
   trigger_type?: TriggerType | undefined;
   /** An execution's id: only older ones. */
   before?: string | undefined;
@@ -15,9 +15,9 @@ export interface ExecutionQuery {
 
 export interface Executions {
   /** Newest first. Empty when `before` is no UUIDv7. */
-  list(tenant: string, functionId: string, query: ExecutionQuery): Promise<Execution[]>;
+  list(tenant: string, functionId: string, query: ExecutionQuery): Promise<StoredExecution[]>;
   /** Null when there is none, or `id` is no UUIDv7. */
-  find(tenant: string, id: string): Promise<Execution | null>;
+  find(tenant: string, id: string): Promise<StoredExecution | null>;
   /**
    * Adds what came after the answer. Logs are appended, and cut at 64 KiB all in all.
    *
@@ -37,7 +37,7 @@ export function createExecutions(sql: Sql): Executions {
     async list(tenant, functionId, { limit, status, trigger_type, before }) {
       if (before !== undefined && uuidv7Time(before) === null) return [];
       return await sql.asTenant(tenant, async (sql) => [
-        ...(await sql<Execution[]>`
+        ...(await sql<StoredExecution[]>`
           select ${executionColumns(sql)} from executions
           where function_id = ${functionId} and tenant = ${tenant}
             ${before === undefined ? sql`` : sql`and id < ${before}`}
@@ -51,7 +51,7 @@ export function createExecutions(sql: Sql): Executions {
       sql.asTenant(tenant, async (sql) => {
         const days = daysOf(sql, id);
         if (days === null) return null;
-        const [row] = await sql<Execution[]>`
+        const [row] = await sql<StoredExecution[]>`
           select ${executionColumns(sql)} from executions
           where id = ${id} and ${days} and tenant = ${tenant}
             and not exists (select from departed_functions d where d.id = function_id)`;
@@ -86,7 +86,7 @@ function executionColumns(sql: Queries) {
 }
 
 /** Said twice, so that PostgreSQL sees that the small index of failures serves. */
-function failures(sql: Queries, status: ExecutionStatus | undefined) {
+function failures(sql: Queries, status: ExecutionState | undefined) {
   if (status === undefined) return sql``;
   return status === 'success'
     ? sql`and status = 'success'`

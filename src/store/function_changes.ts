@@ -4,6 +4,7 @@ import { noteAction } from './audit.js';
 import { authorOf } from './author.js';
 import type { Queries, Sql } from './connection.js';
 import { violatedUnique } from './database_errors.js';
+import { cancelEvents } from './events.js';
 import { deflateBundle, insertBundle } from './function_bundles.js';
 import { metaColumns, settingColumns } from './function_columns.js';
 import { checkFunctionQuotas, lockFunctionQuotas } from './function_quotas.js';
@@ -113,7 +114,7 @@ export async function updateFunction(
   }
 }
 
-/** Marks it as deleted, frees its name and routes, and removes its secrets. @returns its id; null when there is no such function. */
+/** Marks it as deleted, frees its name and routes, removes its secrets, and cancels what waits for it. @returns its id; null when there is no such function. */
 export function removeFunction(sql: Sql, tenant: string, name: string, actor: Actor): Promise<string | null> {
   return sql.asTenant(tenant, async (sql) => {
     const current = await lockFunction(sql, tenant, name);
@@ -122,6 +123,7 @@ export function removeFunction(sql: Sql, tenant: string, name: string, actor: Ac
     await freeRoutes(sql, current.id);
     await sql`delete from secrets where function_id = ${current.id}`;
     await sql`delete from code_caches where function_id = ${current.id}`;
+    await cancelEvents(sql, current.id);
     await noteAction(sql, actor, { tenant, action: 'function.delete', subject: name });
     return current.id;
   });

@@ -4,12 +4,14 @@ import { createSealer } from '../sealing.js';
 import { type ApiKeys, createApiKeys } from './api_keys.js';
 import { type Audit, createAudit } from './audit.js';
 import { type Connection, connect, type PoolOptions, type Sql } from './connection.js';
+import { createEvents, type Events } from './events.js';
 import { createExecutions, type Executions } from './executions.js';
 import { createFunctions, type Functions } from './functions.js';
 import { createJwtSecrets, type JwtSecrets } from './jwt_secrets.js';
 import { createNotifications, type Notifications } from './notifications.js';
 import { createQuotaUse, type QuotaUse } from './quotas.js';
 import { createResealing, type Resealing } from './resealing.js';
+import { createSchedules, type Schedules } from './schedules.js';
 import { createSecrets, type Secrets } from './secrets.js';
 import { ownSessions, type Sessions } from './sessions.js';
 import { createTenants, type Tenants } from './tenants.js';
@@ -18,6 +20,8 @@ import { createUsage, type Usage } from './usage.js';
 export interface Store {
   functions: Functions;
   executions: Executions;
+  events: Events;
+  schedules: Schedules;
   notifications: Notifications;
   tenants: Tenants;
   jwtSecrets: JwtSecrets;
@@ -53,6 +57,8 @@ export async function openStore(connection: Connection, options: StoreOptions): 
   const store: Store = {
     functions: createFunctions(sql),
     executions: createExecutions(sql),
+    events: createEvents(sql, sealer),
+    schedules: createSchedules(sql),
     notifications: createNotifications(connection, options.name ?? 'hearth'),
     tenants: createTenants(sql, sealer),
     jwtSecrets: createJwtSecrets(sql, sealer),

@@ -83,6 +83,8 @@ function deleteLast(sql: Sql, slug: string): Promise<boolean> {
 
 /** What has no function above it, and how it is counted. */
 const TABLES: [table: string, kind: keyof DeletedRows | null][] = [
+  ['events', null],
+  ['schedules', null],
   ['api_keys', 'keys'],
   ['secrets', 'secrets'],
   ['tenant_domains', 'domains'],

@@ -88,7 +88,11 @@ export interface ImportRecord {
 }
 
 export type TriggerType = 'http' | 'invoke' | 'cron' | 'database' | 'async';
+/** What takes its turn by a row of its own. */
+export type DueTrigger = Extract<TriggerType, 'cron' | 'database' | 'async'>;
 export type ExecutionStatus = 'success' | 'error' | 'timeout' | 'cancelled';
+/** Due work has an execution before it runs. */
+export type ExecutionState = ExecutionStatus | 'pending' | 'running';
 
 /** One execution, as it is written and as the API answers it. */
 export interface Execution {
@@ -115,6 +119,9 @@ export interface Execution {
   completed_at: Date | null;
   request_id: string;
 }
+
+/** One execution as it is read: it may not have ended yet. */
+export type StoredExecution = Omit<Execution, 'status'> & { status: ExecutionState };
 
 export type TenantStatus = 'active' | 'suspended' | 'deleting';
 

@@ -1,5 +1,6 @@
 /** Applies changes of tenants and functions on this node: to every part that knows of them, and then to the routers. */
 import type { TenantWithSecrets } from '../store/tenants.js';
+import type { Events } from './events/main.js';
 import type { FunctionChange } from './function_sync.js';
 import type { NodeMetrics } from './node_metrics.js';
 import type { SupervisorOptions } from './options.js';
@@ -17,6 +18,7 @@ export interface ChangesParts {
   secrets: NodeSecrets;
   served: Served;
   processes: Pick<NodeProcesses, 'fleet' | 'quotas' | 'code' | 'renewTokens'>;
+  schedules: Events['schedules'];
   /** Whether what there is at the start has been applied: of that, each router is told when it is up. */
   isSynced(): boolean;
 }
@@ -32,7 +34,7 @@ const ROUTER_MS = 1_000;
 
 export function createChanges(
   { routers, onDefaultSecret, onError }: Pick<SupervisorOptions, 'routers' | 'onDefaultSecret' | 'onError'>,
-  { metrics, tenants, tokens, secrets, served, processes, isSynced }: ChangesParts,
+  { metrics, tenants, tokens, secrets, served, processes, schedules, isSynced }: ChangesParts,
 ): Changes {
   const { fleet, quotas } = processes;
 
@@ -70,6 +72,7 @@ export function createChanges(
         quotas.tenantRemoved(slug);
         secrets.forgetTenant(slug);
       }
+      schedules.applyTenants(change);
       if (isSynced()) await routers.askAll('tenants', change, ROUTER_MS);
       for (const tenant of resigned) await resign(tenant);
     },
@@ -88,6 +91,7 @@ export function createChanges(
         const ids = new Set(changed.map(({ id }) => id));
         for (const { fn } of [...fleet.functions()]) if (!ids.has(fn.id)) fleet.removeFunction(fn.id);
       }
+      schedules.applyFunctions(change);
       if (isSynced()) await routers.askAll('functions', change, ROUTER_MS);
       // What was just deployed is called soon: its code is in the cache by then.
       if (!complete) for (const fn of changed) processes.code.of(fn).catch(onError);

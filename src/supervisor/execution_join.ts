@@ -86,7 +86,7 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
     held.delete(key);
     if (entry === undefined) return options.write(execution);
     const logs = entry.keepLogs && entry.lines.length > 0 ? entry.lines.join('\n') : null;
-    entry.hasLines = logs !== null;
+    entry.hasLines ||= logs !== null;
     entry.lines = [];
     entry.writtenAt = options.now();
     options.write({ ...execution, logs });

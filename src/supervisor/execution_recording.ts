@@ -1,6 +1,7 @@
 /** Executions on their way to the database: joined with their logs, without secrets, counted for their tenant. */
 import { createExecutionWriter, type ExecutionWriterStats } from '../store/execution_writer.js';
 import type { Store } from '../store/main.js';
+import type { Execution } from '../store/types.js';
 import type { UsageLedger } from '../store/usage_ledger.js';
 import { createExecutionJoin, type ExecutionJoin } from './execution_join.js';
 import type { ExecutionRow } from './protocol.js';
@@ -22,20 +23,25 @@ export interface ExecutionRecordingOptions {
   ledger: Pick<UsageLedger, 'add'>;
   /** How long a batch took to write, in ms, and what the database said where it was refused. */
   onWrite(ms: number, error?: unknown): void;
+  /** One is as complete as it gets. Whether somebody else writes it: that of due work is there already. */
+  onComplete(execution: Execution): boolean;
   /** Unix ms. */
   now(): number;
   onError(error: unknown): void;
 }
 
 export function createExecutionRecording(options: ExecutionRecordingOptions): ExecutionRecording {
-  const { store, ledger, onWrite, now, onError } = options;
+  const { store, ledger, onWrite, onComplete, now, onError } = options;
   const writer = createExecutionWriter(store.sql, { onError, onWrite });
   const redaction = createRedaction(now);
+  const write = (execution: Execution) => {
+    if (!onComplete(execution)) writer.add(execution);
+  };
   const join = createExecutionJoin({
     write(execution) {
       // Of those that were complete their router has counted the CPU.
       ledger.add(execution, { cpu_ms: execution.cpu_ms ?? 0 });
-      writer.add(execution);
+      write(execution);
     },
     flushWriter: writer.flush,
     amend: (functionId, id, logs) => store.executions.amend(functionId, id, { logs }),
@@ -46,7 +52,7 @@ export function createExecutionRecording(options: ExecutionRecordingOptions): Ex
   return {
     add(row) {
       const execution = redaction.of(row);
-      if (row.complete) writer.add(execution);
+      if (row.complete) write(execution);
       else join.onRecord(execution, true);
     },
     onLog: join.onLog,

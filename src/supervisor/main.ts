@@ -5,6 +5,7 @@ import { createUsageLedger } from '../store/usage_ledger.js';
 import { createChanges } from './changes.js';
 import { createConnections } from './connections.js';
 import { startDatabaseCheck } from './database_check.js';
+import { createEvents } from './events/main.js';
 import { createExecutionRecording } from './execution_recording.js';
 import { createLiveLogs } from './live_logs.js';
 import { createNodeMetrics } from './node_metrics.js';
@@ -42,6 +43,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     poolSize: options.poolSize,
     processes: options.maxProcesses,
     memoryMib: options.memoryMib,
+    events: options.eventsConcurrency,
   });
   let sync: Sync | null = null;
   let databaseUp = true;
@@ -59,6 +61,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     store,
     ledger,
     onWrite: metrics.wrote,
+    onComplete: (execution) => events.ended(execution),
     now: Date.now,
     onError,
   });
@@ -82,6 +85,24 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     secrets,
   });
   const { pool, fleet, quotas, warming } = processes;
+  const events = createEvents({
+    store,
+    concurrency: options.eventsConcurrency,
+    url: options.url,
+    routers,
+    functions,
+    find: (id) => sync?.functions.find(id),
+    async refresh(id) {
+      await sync?.functions.refresh(id);
+    },
+    tenant: (slug) => tenants.get(slug),
+    waiting: fleet.queued,
+    record: executions.add,
+    onEnded: metrics.eventEnded,
+    onRetry: metrics.eventRetried,
+    now: Date.now,
+    onError,
+  });
 
   const served = createServed({
     fleet,
@@ -96,6 +117,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     secrets,
     served,
     processes,
+    schedules: events.schedules,
     isSynced: () => sync !== null,
   });
 
@@ -128,6 +150,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       processes,
       served,
       connections,
+      events,
       sync: () => sync,
       synced,
       warm,
@@ -146,6 +169,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     throw error;
   }
 
+  events.start();
   const databaseCheck = startDatabaseCheck({
     ping: store.ping,
     sessions: store.sessions,
@@ -178,6 +202,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         queued: fleet.functions(),
         code: options.code.stats(),
         writer: executions.stats(),
+        events: events.stats(),
         tenants: { shares: fleet.shares(), quotas: tenants.values(), used: quotas.used },
         databaseUp,
       });
@@ -191,8 +216,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     async drain(seconds) {
       stopping = true;
       connections.stop();
+      events.pause();
       await routers.drain(seconds);
       await executions.flush().catch(onError);
+      await events.stop();
       for (const timer of timers) clearInterval(timer);
       databaseCheck.stop();
       processes.limits.stop();

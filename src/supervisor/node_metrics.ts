@@ -5,19 +5,22 @@ import type { EndReason } from '../pool/ending.js';
 import type { Claimed } from '../pool/main.js';
 import { databaseTimer } from '../store/database_timer.js';
 import type { Sessions } from '../store/sessions.js';
-import type { FunctionMeta } from '../store/types.js';
+import type { DueTrigger, FunctionMeta } from '../store/types.js';
 import type { ClusterMetrics } from '../telemetry/cluster_metrics.js';
 import type { Delta } from '../telemetry/delta.js';
 import { createGoneSeries } from '../telemetry/gone_series.js';
 import {
   createInstruments,
+  type EventOutcome,
   type FunctionAttributes,
+  faasTrigger,
   functionAttributes,
   type TenantAttributes,
   tenantAttributes,
 } from '../telemetry/instruments.js';
 import { watchProcess } from '../telemetry/process_watch.js';
 import { createRecorder } from '../telemetry/recorder.js';
+import type { EventStats } from './events/main.js';
 import type { Instance } from './fleet.js';
 import { createTenantGauges, type TenantUse } from './tenant_gauges.js';
 
@@ -27,6 +30,7 @@ export interface NodeState {
   queued: Iterable<{ fn: FunctionMeta; waiters: { length: number } }>;
   code: { hits: number; misses: number; bytes: number; evictions: number };
   writer: { buffered: number; written: number; dropped: number };
+  events: EventStats;
   tenants: TenantUse;
   databaseUp: boolean;
 }
@@ -54,7 +58,7 @@ export type NodeMetrics = ReturnType<typeof createNodeMetrics>;
 
 export function createNodeMetrics(
   cluster: ClusterMetrics,
-  limits: { poolSize: number; processes: number; memoryMib: number },
+  limits: { poolSize: number; processes: number; memoryMib: number; events: number },
 ) {
   const recorder = createRecorder();
   const instruments = createInstruments(recorder);
@@ -86,6 +90,8 @@ export function createNodeMetrics(
   instruments.poolSize.with({}).set(limits.poolSize);
   instruments.poolLimit.with({}).set(limits.processes);
   instruments.poolMemoryLimit.with({}).set(limits.memoryMib * MIB);
+
+  instruments.eventsLimit.with({}).set(limits.events);
 
   function keep(attributes: FunctionAttributes | TenantAttributes) {
     gone.keep(attributes);
@@ -119,6 +125,14 @@ export function createNodeMetrics(
       if (before !== undefined)
         instruments.cpuUsage.with(functionAttributes(fn)).record(Math.max(0, cpuMs - before) / 1000);
     },
+    eventEnded: (fn: { tenant: string; name: string }, trigger: DueTrigger, outcome: EventOutcome) =>
+      instruments.eventsEnded
+        .with({ ...functionAttributes(fn), 'faas.trigger': faasTrigger(trigger), 'hearth.outcome': outcome })
+        .add(1),
+    eventRetried: (fn: { tenant: string; name: string }, trigger: DueTrigger) =>
+      instruments.eventsRetries
+        .with({ ...functionAttributes(fn), 'faas.trigger': faasTrigger(trigger) })
+        .add(1),
     /** Returns its name. */
     routerUp(router: number): string {
       const taken = new Set(names.values());
@@ -197,6 +211,10 @@ export function createNodeMetrics(
       instruments.executionsBuffered.with({}).set(state.writer.buffered);
       instruments.executionsWritten.with({}).add(state.writer.written - counted.written);
       instruments.executionsDropped.with({}).add(state.writer.dropped - counted.dropped);
+      instruments.eventsDue.with({}).set(state.events.due);
+      instruments.eventsLag.with({}).set(state.events.lag);
+      instruments.eventsDead.with({}).set(state.events.dead);
+      instruments.eventsRunning.with({}).set(state.events.running);
       instruments.databaseUp.with({}).set(state.databaseUp ? 1 : 0);
       tenants.set(state.tenants);
       Object.assign(counted, state.code, state.writer);

@@ -28,6 +28,8 @@ export interface SupervisorOptions {
   maxProcesses: number;
   /** MiB that they may have together. */
   memoryMib: number;
+  /** Due work that may run here at once; 0: none does. */
+  eventsConcurrency: number;
   code: CodeCache;
   /** What V8's code caches depend on besides the code. */
   engine: string;

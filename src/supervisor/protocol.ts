@@ -2,8 +2,16 @@
 import type { ErrorCode } from '../errors.js';
 import type { ProcessSockets } from '../pool/process.js';
 import type { Connection } from '../store/connection.js';
+import type { EventRequest } from '../store/events.js';
 import type { TenantWithSecrets } from '../store/tenants.js';
-import type { Execution, FunctionMeta, ImportRecord, JwtSettings, PreparedCode } from '../store/types.js';
+import type {
+  DueTrigger,
+  Execution,
+  FunctionMeta,
+  ImportRecord,
+  JwtSettings,
+  PreparedCode,
+} from '../store/types.js';
 import type { Delta } from '../telemetry/delta.js';
 import type { ReplyMessage, RequestMessage } from './rpc.js';
 
@@ -77,6 +85,21 @@ export interface ExecutionRow {
   complete: boolean;
 }
 
+/** One attempt at due work, for a router to make. */
+export interface DueCall {
+  /** The execution's, the same for all attempts. */
+  id: string;
+  functionId: string;
+  trigger: DueTrigger;
+  /** From 1 on. */
+  attempt: number;
+  requestId: string;
+  request: EventRequest;
+}
+
+/** `row`: it ran. `refused`: it did not begin. */
+export type DueOutcome = { row: ExecutionRow } | { refused: { code: ErrorCode; message: string } };
+
 /** What it took to have a process of a function, in ms, in the order of its stages. */
 export interface LoadStages {
   /** Until there was a blank process. */
@@ -112,6 +135,8 @@ export type ToSupervisor =
   /** Executions of which the process told that more is to come, which it could not finish, or which are to be redacted. */
   | { t: 'executions'; rows: ExecutionRow[] }
   | { t: 'metrics'; deltas: Delta[] }
+  /** A call was taken that is to be made as soon as there is room. */
+  | { t: 'event-taken' }
   /** Calls wait for tokens of a budget; answered by `budget-grant` or `budget-deny`. One at a time for each budget. */
   | { t: 'budget-ask'; spec: BudgetSpec; wanted: number }
   /** Unspent tokens go back. `recalled`: this answers a `budget-recall`. */
@@ -184,6 +209,8 @@ export interface RouterMethods {
   /** The same of tenants, with their slugs. */
   tenants: { params: { changed: TenantWithSecrets[]; removed: string[]; complete: boolean }; value: null };
   flush: { params: null; value: null };
+  /** Makes a call that nobody waits for. */
+  run: { params: DueCall; value: DueOutcome };
   /** What was recorded since the last time. */
   metrics: { params: null; value: Delta[] };
 }

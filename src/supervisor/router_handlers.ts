@@ -1,6 +1,7 @@
 /** What routers have of the supervisor: their configuration, answers to what they ask, and ears for what they tell. */
 import type { UsageLedger } from '../store/usage_ledger.js';
 import type { Connections } from './connections.js';
+import type { Events } from './events/main.js';
 import type { ExecutionRecording } from './execution_recording.js';
 import type { LiveLogs } from './live_logs.js';
 import type { NodeMetrics } from './node_metrics.js';
@@ -19,6 +20,7 @@ export interface RouterHandlersParts {
   processes: Pick<NodeProcesses, 'pool' | 'fleet' | 'quotas'>;
   served: Pick<Served, 'drained'>;
   connections: Pick<Connections, 'routerUp' | 'routerGone' | 'closed'>;
+  events: Pick<Events, 'routerUp' | 'routerGone' | 'due'>;
   /** Null until what there is at the start has been applied. */
   sync(): Sync | null;
   /** Resolves when it has been. */
@@ -37,7 +39,7 @@ export function createRouterHandlers(
   parts: RouterHandlersParts,
 ): RouterHandlers {
   const { routers } = options;
-  const { metrics, executions, liveLogs, sync } = parts;
+  const { metrics, executions, liveLogs, events, sync } = parts;
   const { pool, fleet, quotas } = parts.processes;
 
   async function flush(): Promise<null> {
@@ -106,6 +108,9 @@ export function createRouterHandlers(
         case 'metrics':
           metrics.absorb(router, message.deltas);
           break;
+        case 'event-taken':
+          events.due();
+          break;
         case 'budget-ask':
         case 'budget-return':
           quotas.handle(router, message);
@@ -127,9 +132,11 @@ export function createRouterHandlers(
       await router.ask('tenants', { changed: tenants.all(), removed: [], complete: true });
       quotas.routerUp(router.send);
       await router.ask('functions', { changed: functions.all(), removed: [], complete: true });
+      events.routerUp(router.id);
     },
     onGone(router) {
       parts.connections.routerGone(router);
+      events.routerGone(router);
       fleet.routerGone(router);
       quotas.routerGone(router);
       liveLogs.routerGone(router);

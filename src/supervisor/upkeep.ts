@@ -9,6 +9,11 @@ export interface Upkeep {
 /** A deletion that nobody has gone on with for so long was broken off. */
 const BROKEN_OFF_MS = 10 * 60_000;
 
+/** ms that due work may wait, for a suspended tenant to be active again. */
+const DUE_MS = 24 * 3_600_000;
+/** ms that what was given up is kept. */
+const DEAD_MS = 14 * 24 * 3_600_000;
+
 /** Makes the next days' partitions now and then hourly; drops what has expired hourly too. Any node may do it. */
 export async function startUpkeep(store: Store, onError: (error: unknown) => void): Promise<Upkeep> {
   await store.executions.createPartitions(new Date());
@@ -22,6 +27,7 @@ export async function startUpkeep(store: Store, onError: (error: unknown) => voi
       () => store.usage.dropExpired(),
       () => store.audit.dropExpired(),
       () => store.quotaUse.dropEnded(new Date()),
+      () => store.events.expire(new Date(Date.now() - DUE_MS), new Date(Date.now() - DEAD_MS)),
       () => finishDeletions(store),
     ])
       await task().catch(onError);

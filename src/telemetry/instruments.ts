@@ -10,6 +10,9 @@ export type Outcome = 'success' | 'error' | 'timeout' | 'cancelled';
 export type FunctionAttributes = { 'hearth.tenant': string; 'faas.name': string };
 export type InvocationAttributes = FunctionAttributes & { 'faas.trigger': FaasTrigger };
 export type InvokeDurationAttributes = InvocationAttributes & { 'hearth.outcome': Outcome };
+/** What became of due work. `dead`: given up after all its attempts; `skipped`: the tick before it was not over. */
+export type EventOutcome = 'success' | 'error' | 'dead' | 'cancelled' | 'skipped';
+export type EventEndedAttributes = InvocationAttributes & { 'hearth.outcome': EventOutcome };
 export type PrewarmAttributes = FunctionAttributes & { 'hearth.outcome': 'used' | 'wasted' };
 export type RequestAttributes = {
   /** From `httpMethod`. */
@@ -214,6 +217,28 @@ export function createInstruments(recorder: Recorder) {
     ),
     databaseConnections: recorder.gauge<ConnectionAttributes>(
       define('db.client.connection.count', '{connection}', "Connections from this node's address"),
+    ),
+
+    eventsDue: recorder.gauge<NoAttributes>(
+      define('hearth.events.due', '{event}', 'Due work of the cluster that waits to be run'),
+    ),
+    eventsLag: recorder.gauge<NoAttributes>(
+      define('hearth.events.lag', 's', 'How long the oldest of it has been due'),
+    ),
+    eventsDead: recorder.gauge<NoAttributes>(
+      define('hearth.events.dead', '{event}', 'Due work of the cluster that was given up'),
+    ),
+    eventsRunning: recorder.gauge<NoAttributes>(
+      define('hearth.events.running', '{event}', 'Due work that runs on this node'),
+    ),
+    eventsLimit: recorder.gauge<NoAttributes>(
+      define('hearth.events.limit', '{event}', 'Due work that may run on this node at once'),
+    ),
+    eventsEnded: recorder.counter<EventEndedAttributes>(
+      define('hearth.events.ended', '{event}', 'Due work that is over, by what became of it'),
+    ),
+    eventsRetries: recorder.counter<InvocationAttributes>(
+      define('hearth.events.retries', '{attempt}', 'Attempts that failed and are made again'),
     ),
 
     executionsBuffered: recorder.gauge<NoAttributes>(

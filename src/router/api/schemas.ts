@@ -1,6 +1,6 @@
 /** What the management API takes and answers, as schemas that validate and document. */
 import { z } from '@hono/zod-openapi';
-import type { Execution, FunctionMeta } from '../../store/types.js';
+import type { FunctionMeta, StoredExecution } from '../../store/types.js';
 import { DEFAULT_SETTINGS, nameField, settingFields } from './fields.js';
 
 const timestamp = z.iso.datetime().openapi({ example: '2026-01-31T12:00:00.000Z' });
@@ -101,7 +101,8 @@ export const FunctionVersion = z
   })
   .openapi('FunctionVersion');
 
-export const STATUSES = ['success', 'error', 'timeout', 'cancelled'] as const;
+/** The first two are of due work: asynchronous calls and schedules. */
+export const STATUSES = ['pending', 'running', 'success', 'error', 'timeout', 'cancelled'] as const;
 export const TRIGGER_TYPES = ['http', 'invoke', 'cron', 'database', 'async'] as const;
 
 export const ExecutionRecord = z
@@ -112,7 +113,10 @@ export const ExecutionRecord = z
     version: z.number().int(),
     trigger_type: z.enum(TRIGGER_TYPES),
     trigger_payload: z.unknown(),
-    status: z.enum(STATUSES),
+    status: z.enum(STATUSES).openapi({
+      description:
+        '`pending` and `running`: an asynchronous call or a tick of a schedule that has not ended yet.',
+    }),
     status_code: z.number().int().nullable(),
     duration_ms: z.number(),
     cpu_ms: z.number().nullable(),
@@ -189,7 +193,7 @@ export function toRecord(meta: FunctionMeta & { code: string }): z.output<typeof
   return { ...toListed(meta), code: meta.code };
 }
 
-export function toExecution(execution: Execution): z.output<typeof ExecutionRecord> {
+export function toExecution(execution: StoredExecution): z.output<typeof ExecutionRecord> {
   const { tenant: _, executed_at, completed_at, ...rest } = execution;
   return {
     ...rest,

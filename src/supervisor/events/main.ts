@@ -1,0 +1,231 @@
+/**
+ * Due work on this node: what waits is claimed as there is room, run by the routers as any call is, and settled; leases are
+ * renewed, and what a node that is gone has left is taken over.
+ */
+import { randomUUID } from 'node:crypto';
+import { isDatabaseAway } from '../../store/database_errors.js';
+import type { ClaimedEvent, EventCounts } from '../../store/events.js';
+import type { Store } from '../../store/main.js';
+import type { DueTrigger, Execution, FunctionMeta, Tenant, TriggerType } from '../../store/types.js';
+import { newUuidv7 } from '../../store/uuidv7.js';
+import type { EventOutcome } from '../../telemetry/instruments.js';
+import type { DueCall, DueOutcome, ExecutionRow } from '../protocol.js';
+import type { Routers } from '../routers.js';
+import { type AttemptEnd, type Fate, roomFor, shareOf } from './fate.js';
+import { createRunning } from './running.js';
+import { createSchedules, type Schedules } from './schedules.js';
+import { createSettling } from './settling.js';
+
+export interface Events {
+  readonly schedules: Pick<Schedules, 'applyFunctions' | 'applyTenants'>;
+  /** What there is of functions and tenants is known. */
+  start(): void;
+  /** A router has its functions: it may be given work. */
+  routerUp(router: number): void;
+  routerGone(router: number): void;
+  /** There is something new that is due. */
+  due(): void;
+  /** An execution is as complete as it gets. Whether it was of due work. */
+  ended(execution: Execution): boolean;
+  stats(): EventStats;
+  /** Nothing is begun any more. */
+  pause(): void;
+  /** What was begun is over, or given back. The routers are gone by then. */
+  stop(): Promise<void>;
+}
+
+/** `running` is this node's; what else there is, the cluster's. */
+export interface EventStats extends EventCounts {
+  running: number;
+}
+
+export interface EventsOptions {
+  store: Pick<Store, 'events' | 'schedules'>;
+  /** How much may run at once; 0: nothing does here. */
+  concurrency: number;
+  /** The node's own address. */
+  url: string;
+  routers: Pick<Routers, 'ask'>;
+  functions(): FunctionMeta[];
+  find(functionId: string): FunctionMeta | undefined;
+  /** One that may be new is asked for. */
+  refresh(functionId: string): Promise<void>;
+  tenant(slug: string): Tenant | undefined;
+  /** Calls that wait for a slot. */
+  waiting(): number;
+  record(row: ExecutionRow): void;
+  onEnded(fn: { tenant: string; name: string }, trigger: DueTrigger, outcome: EventOutcome): void;
+  onRetry(fn: { tenant: string; name: string }, trigger: DueTrigger): void;
+  /** Unix ms. */
+  now(): number;
+  onError(error: unknown): void;
+}
+
+const DUE: ReadonlySet<TriggerType> = new Set<DueTrigger>(['async', 'cron', 'database']);
+const LOOK_MS = 1_000;
+/** ms that what a node has begun is its own, unless it says so again. */
+const LEASE_MS = 20_000;
+/** Looks between two renewals, and between two counts. */
+const RENEW_EVERY = 5;
+/** ms beyond a function's own time, and that of loading it, after which a router that does not answer has lost the call. */
+const PATIENCE_MS = 60_000;
+const DEFAULT_TIMEOUT_SECONDS = 300;
+/** ms that everything due of a disabled function waits. */
+const DISABLED_MS = 60_000;
+const STOP_MS = 5_000;
+
+export function createEvents(options: EventsOptions): Events {
+  const { store, concurrency, routers, now } = options;
+  const node = randomUUID();
+  /** Those that may be given work, the one that was last at the end. */
+  const ready: number[] = [];
+  let counts: EventCounts = { due: 0, lag: 0, dead: 0 };
+  let looking = false;
+  let again = false;
+  let paused = true;
+  let stopped = false;
+  let timer: NodeJS.Timeout | null = null;
+  let looks = 0;
+
+  const settling = createSettling({
+    write: (events) => store.events.settle(node, events),
+    onSettled(events) {
+      for (const { id } of events) running.settled(id);
+      void look();
+    },
+    onError: options.onError,
+  });
+  const running = createRunning({
+    run,
+    record: options.record,
+    settling,
+    onFate,
+    url: options.url,
+    now,
+    random: Math.random,
+  });
+  const schedules = createSchedules({
+    store: store.schedules,
+    functions: options.functions,
+    find: options.find,
+    tenant: options.tenant,
+    onMade: () => void look(),
+    onSkipped: (fn) => options.onEnded(fn, 'cron', 'skipped'),
+    newId: newUuidv7,
+    now,
+    onError: reportUnlessAway,
+  });
+
+  /** That the database is away the health check reports. */
+  function reportUnlessAway(error: unknown) {
+    if (!isDatabaseAway(error)) options.onError(error);
+  }
+
+  async function run(call: DueCall): Promise<DueOutcome> {
+    if (options.find(call.functionId) === undefined) await options.refresh(call.functionId);
+    const router = ready.shift();
+    if (router === undefined)
+      return { refused: { code: 'UNAVAILABLE', message: 'No router of the node is ready.' } };
+    ready.push(router);
+    const seconds = options.find(call.functionId)?.timeout_seconds ?? DEFAULT_TIMEOUT_SECONDS;
+    return await routers.ask(router, 'run', call, seconds * 2_000 + PATIENCE_MS);
+  }
+
+  function onFate({ tenant, functionId, trigger, fn }: ClaimedEvent, fate: Fate, end: AttemptEnd | null) {
+    if (end?.kind === 'refused' && end.code === 'FUNCTION_DISABLED')
+      store.events.postpone(functionId, DISABLED_MS).catch(reportUnlessAway);
+    if (fn === null) return;
+    const named = { tenant, name: fn.name };
+    if (fate.to !== 'waiting') options.onEnded(named, trigger, outcomeOf(fate));
+    else if (fate.counts) options.onRetry(named, trigger);
+  }
+
+  /** One at a time. */
+  async function look() {
+    again = true;
+    if (looking) return;
+    looking = true;
+    try {
+      while (again && !paused && ready.length > 0) {
+        again = false;
+        const room = roomFor(concurrency, running.size(), options.waiting());
+        if (room === 0) break;
+        const claimed = await store.events.claim({
+          node,
+          room,
+          share: shareOf(concurrency),
+          running: running.counts(),
+          leaseMs: LEASE_MS,
+        });
+        for (const event of claimed) running.begin(event);
+      }
+    } catch (error) {
+      reportUnlessAway(error);
+    } finally {
+      looking = false;
+    }
+  }
+
+  async function keep() {
+    const ids = running.ids();
+    if (ids.length > 0) await store.events.renew(node, ids, LEASE_MS);
+    if (concurrency > 0 && !paused)
+      for (const event of await store.events.claimLost(node, LEASE_MS)) running.lost(event);
+    counts = await store.events.counts();
+  }
+
+  function tick() {
+    void look();
+    if (looks++ % RENEW_EVERY === 0) keep().catch(reportUnlessAway);
+  }
+
+  /** Until the database answers. */
+  function startSchedules() {
+    schedules.start().catch((error: unknown) => {
+      reportUnlessAway(error);
+      setTimeout(() => {
+        if (!stopped) startSchedules();
+      }, LOOK_MS).unref();
+    });
+  }
+
+  return {
+    schedules,
+    start() {
+      paused = false;
+      startSchedules();
+      timer = setInterval(tick, LOOK_MS);
+      tick();
+    },
+    routerUp(router) {
+      ready.push(router);
+      void look();
+    },
+    routerGone(router) {
+      const at = ready.indexOf(router);
+      if (at >= 0) ready.splice(at, 1);
+    },
+    due: () => void look(),
+    ended(execution) {
+      if (!DUE.has(execution.trigger_type)) return false;
+      running.ended(execution);
+      return true;
+    },
+    stats: () => ({ ...counts, running: running.size() }),
+    pause() {
+      paused = true;
+    },
+    async stop() {
+      stopped = true;
+      paused = true;
+      await schedules.stop();
+      await settling.stop(STOP_MS);
+      if (timer !== null) clearInterval(timer);
+    },
+  };
+}
+
+function outcomeOf(fate: Exclude<Fate, { to: 'waiting' }>): EventOutcome {
+  if (fate.to === 'dead') return 'dead';
+  return fate.outcome === 'ok' ? 'success' : fate.outcome === 'failed' ? 'error' : 'cancelled';
+}

@@ -1,0 +1,262 @@
+/** Calls that nobody waits for: taken as rows, answered at once, run as any call is, retried, and never lost. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SocketConnection } from '../../src/store/connection.js';
+import { type DatabaseUrl, databaseUrl } from '../support/database_url.js';
+import { endOf, eventRows, executionOf, hurry, respondAsync, takenBy } from '../support/due.js';
+import { type Gate, startGate } from '../support/gate.js';
+import { startNode, type TestNode, until } from '../support/node.js';
+import { startTestPostgres, type TestPostgres } from '../support/postgres.js';
+
+const MIB = 1024 * 1024;
+/** Fails as often as the header `x-fails` says. */
+const FAILS = `export default (request) => {
+  const attempt = Number(request.headers.get('x-execution-attempt'));
+  console.log('this is attempt', attempt);
+  if (attempt > Number(request.headers.get('x-fails'))) return 'well';
+  if (request.headers.get('x-how') === 'answer') return new Response('not now', { status: 503 });
+  throw new Error('it broke');
+};`;
+
+let postgres: TestPostgres;
+let database: SocketConnection;
+let address: DatabaseUrl;
+let node: TestNode;
+let gate: Gate;
+
+beforeAll(async () => {
+  [postgres, gate] = await Promise.all([startTestPostgres(), startGate()]);
+  database = await postgres.database();
+  address = await databaseUrl(database);
+  node = await startNode({ DATABASE_URL: address.url });
+  await node.deployFile('shows_request.js', {}, 'shows');
+  await node.deployFile('waits_at_gate.js', {}, 'gated');
+  await node.deploy('fails', FAILS);
+});
+
+afterAll(async () => {
+  gate?.open();
+  await node?.remove();
+  await address?.stop();
+  await postgres?.stop();
+  await gate?.stop();
+});
+
+describe('a call with Prefer: respond-async', () => {
+  it('is answered before it has run, with where its outcome will be', async () => {
+    gate.close();
+    const come = gate.arrived.length;
+    const answer = await respondAsync(node, 'gated', { headers: { 'x-gate': gate.url, 'x-call': 'a' } });
+    expect(answer.status).toBe(202);
+    const { execution_id: id } = (await answer.json()) as { execution_id: string };
+    expect(answer.headers.get('location')).toBe(`/api/v1/executions/${id}`);
+    expect(answer.headers.get('preference-applied')).toBe('respond-async');
+    expect(answer.headers.get('x-execution-id')).toBe(id);
+    expect(answer.headers.get('x-request-id')).toMatch(/\S/);
+    const first = await executionOf(node, id);
+    expect(first).toMatchObject({ function_name: 'gated', trigger_type: 'async', completed_at: null });
+    expect(['pending', 'running']).toContain(first.status);
+    await until(() => gate.arrived.length > come);
+    expect(await executionOf(node, id)).toMatchObject({ status: 'running', completed_at: null });
+    gate.open();
+    const last = await endOf(node, id);
+    expect(last).toMatchObject({ status: 'success', status_code: 200, error_message: null });
+    expect(JSON.parse(last.result ?? '')).toMatchObject({ call: 'a' });
+    expect(last.duration_ms).toBeGreaterThan(0);
+    expect(last.executed_at).toBe(first.executed_at);
+    expect(last.completed_at).not.toBeNull();
+    expect(await eventRows(database, id)).toEqual([]);
+  });
+
+  it('brings its function what any call does: method, URL, headers, body and who calls', async () => {
+    const id = await takenBy(node, 'shows', {
+      query: '?a=1&b=%20',
+      body: 'ä body',
+      headers: {
+        'content-type': 'text/plain',
+        'x-own': 'mine',
+        'x-request-id': 'r-17',
+        'x-execution-attempt': '99',
+      },
+    });
+    const { result, request_id, trigger_payload } = await endOf(node, id);
+    const seen = JSON.parse(result ?? '') as { method: string; url: string; headers: object; body: string };
+    expect(seen).toMatchObject({ method: 'POST', body: 'ä body' });
+    expect(seen.url).toBe(`${node.url}/api/v1/functions/shows/invoke?a=1&b=%20`);
+    expect(seen.headers).toMatchObject({
+      'content-type': 'text/plain',
+      'x-own': 'mine',
+      'x-execution-id': id,
+      'x-execution-trigger': 'async',
+      'x-execution-attempt': '1',
+      authorization: `Bearer ${node.anon_key}`,
+    });
+    expect(request_id).toBe('r-17');
+    expect(trigger_payload).toEqual({
+      method: 'POST',
+      path: '/api/v1/functions/shows/invoke?a=1&b=%20',
+      bytes: 7,
+    });
+  });
+
+  it('is the only one that is made later: without the preference, and elsewhere, the answer is the function’s', async () => {
+    const body = 'x';
+    const synchronous = await node.api('/api/v1/functions/shows/invoke', {
+      method: 'POST',
+      key: 'anon',
+      body,
+    });
+    expect(synchronous.status).toBe(200);
+    const headers = { prefer: 'respond-async' };
+    expect((await node.call('shows', { headers })).status).toBe(200);
+    expect((await respondAsync(node, 'shows', { headers: {}, query: '' })).status).toBe(202);
+    const listed = { prefer: 'wait=10, Respond-Async; wait=5' };
+    const later = await node.api('/api/v1/functions/shows/invoke', {
+      method: 'POST',
+      key: 'anon',
+      headers: listed,
+    });
+    expect(later.status).toBe(202);
+    const other = await node.api('/api/v1/functions/shows/invoke', {
+      method: 'POST',
+      key: 'anon',
+      headers: { prefer: 'respond-asynchronously' },
+    });
+    expect(other.status).toBe(200);
+  });
+
+  it('may have a body of 1 MiB, and none that is larger, however it comes', async () => {
+    const whole = await takenBy(node, 'shows', { body: 'x'.repeat(MIB) });
+    expect((await endOf(node, whole)).status).toBe('success');
+    const told = await respondAsync(node, 'shows', { body: 'x'.repeat(MIB + 1) });
+    expect([told.status, ((await told.json()) as { code: string }).code]).toEqual([413, 'TOO_LARGE']);
+    const chunks = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (let n = 0; n < 17; n++) controller.enqueue(new Uint8Array(MIB / 16));
+        controller.close();
+      },
+    });
+    const streamed = await respondAsync(node, 'shows', { body: chunks, duplex: 'half' } as RequestInit);
+    expect(streamed.status).toBe(413);
+  });
+
+  it('is refused as any call is', async () => {
+    await node.deploy('off', 'export default () => 1;', { enabled: false });
+    const codes = await Promise.all(
+      [
+        respondAsync(node, 'shows', { key: 'none' }),
+        respondAsync(node, 'nobody'),
+        respondAsync(node, 'off'),
+      ].map(async (asked) => {
+        const answer = await asked;
+        return [answer.status, ((await answer.json()) as { code: string }).code];
+      }),
+    );
+    expect(codes).toEqual([
+      [401, 'UNAUTHENTICATED'],
+      [404, 'NOT_FOUND'],
+      [403, 'FUNCTION_DISABLED'],
+    ]);
+  });
+
+  it('is counted against its caller’s limit when it is taken', async () => {
+    await node.deploy('limited', 'export default () => 1;', { rate_limit: '2/hour' });
+    const statuses = [];
+    for (let n = 0; n < 3; n++) statuses.push((await respondAsync(node, 'limited')).status);
+    expect(statuses).toEqual([202, 202, 429]);
+  });
+
+  it('keeps its headers sealed', async () => {
+    gate.close();
+    const headers = { 'x-gate': gate.url, 'x-own': 'a very own header' };
+    const id = await takenBy(node, 'gated', { headers });
+    const rows = await eventRows(database, id);
+    expect(rows).toHaveLength(1);
+    const { run } = await import('../support/postgres.js');
+    const [row] = await run(database, `select events::text as whole from events where id = '${id}'`);
+    expect(String(row?.whole)).not.toContain('a very own header');
+    expect(String(row?.whole)).not.toContain(node.anon_key);
+    gate.open();
+    expect((await endOf(node, id)).status).toBe('success');
+  });
+});
+
+describe('an asynchronous call that fails', () => {
+  it.each([
+    ['the function throws', 'throw', 500],
+    ['it answers with 500 or more', 'answer', 503],
+  ])('is made again where %s, with one execution for all attempts', async (_, how, status) => {
+    const id = await takenBy(node, 'fails', { headers: { 'x-fails': '1', 'x-how': how } });
+    await until(async () => (await executionOf(node, id)).status_code === status);
+    expect(await executionOf(node, id)).toMatchObject({ status: 'pending', completed_at: null });
+    expect(await eventRows(database, id)).toMatchObject([{ state: 'waiting', attempts: 1 }]);
+    await hurry(database);
+    const last = await endOf(node, id);
+    expect(last).toMatchObject({ status: 'success', status_code: 200, result: 'well' });
+    const lines = last.logs?.split('\n').filter((line) => !line.startsWith('    at '));
+    expect(lines).toEqual([
+      'this is attempt 1',
+      ...(how === 'throw' ? [expect.stringContaining('it broke')] : []),
+      expect.stringMatching(/^\[hearth\] attempt 1 of 4 failed; the next one in 1\d s$/),
+      'this is attempt 2',
+    ]);
+  });
+
+  it('is given up after four attempts, and kept', async () => {
+    const id = await takenBy(node, 'fails', { headers: { 'x-fails': '9' } });
+    for (let attempt = 1; attempt < 4; attempt++) {
+      await until(async () => {
+        const [row] = await eventRows(database, id);
+        return row?.state === 'waiting' && row.attempts === attempt;
+      });
+      await hurry(database);
+    }
+    await until(async () => (await eventRows(database, id))[0]?.state === 'dead');
+    const last = await executionOf(node, id);
+    expect(last).toMatchObject({ status: 'error', status_code: 500, error_message: 'it broke' });
+    expect(last.completed_at).not.toBeNull();
+    expect(await eventRows(database, id)).toMatchObject([{ attempts: 4, last_error: 'it broke' }]);
+  });
+
+  it('is not made again where the function says that it is the caller’s fault', async () => {
+    await node.deploy('picky', "export default () => new Response('no', { status: 422 });");
+    const id = await takenBy(node, 'picky');
+    expect(await endOf(node, id)).toMatchObject({ status: 'success', status_code: 422, result: 'no' });
+    expect(await eventRows(database, id)).toEqual([]);
+  });
+
+  it('has as much time as any, and is made again when that is over', async () => {
+    await node.deployFile('never_resolves.js', { timeout_seconds: 1 }, 'late');
+    const id = await takenBy(node, 'late');
+    await until(async () => (await executionOf(node, id)).status_code === 504);
+    expect((await eventRows(database, id))[0]?.state).toBe('waiting');
+    expect((await node.api('/api/v1/functions/late', { method: 'DELETE' })).status).toBe(204);
+  });
+});
+
+describe('a function that changes before its calls are made', () => {
+  it('has those cancelled that wait when it is deleted', async () => {
+    await node.deploy('leaves', 'export default () => { throw new Error("no"); };');
+    const id = await takenBy(node, 'leaves');
+    await until(async () => (await eventRows(database, id))[0]?.state === 'waiting');
+    await node.api('/api/v1/functions/leaves', { method: 'DELETE' });
+    expect(await executionOf(node, id)).toMatchObject({
+      status: 'cancelled',
+      error_message: expect.stringContaining('deleted'),
+    });
+    expect(await eventRows(database, id)).toEqual([]);
+  });
+
+  it('has them wait while it is disabled', async () => {
+    await node.deploy('pauses', FAILS);
+    const id = await takenBy(node, 'pauses', { headers: { 'x-fails': '1' } });
+    await until(async () => (await eventRows(database, id))[0]?.state === 'waiting');
+    await node.api('/api/v1/functions/pauses', { method: 'PATCH', json: { enabled: false } });
+    await hurry(database);
+    await until(async () => (await executionOf(node, id)).error_message?.includes('disabled') === true);
+    // That was no attempt.
+    expect(await eventRows(database, id)).toMatchObject([{ state: 'waiting', attempts: 1 }]);
+    await node.api('/api/v1/functions/pauses', { method: 'PATCH', json: { enabled: true } });
+    await hurry(database);
+    expect(await endOf(node, id)).toMatchObject({ status: 'success', result: 'well' });
+  });
+});
