@@ -65,5 +65,6 @@ end
 $$;
 
 grant select, insert, delete on events to hearth_tenant;
+grant select, delete on schedules to hearth_tenant;
 -- The execution of what is taken, and of what is cancelled with its function.
 grant insert, update (status, completed_at, error_message) on executions to hearth_tenant;

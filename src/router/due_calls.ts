@@ -32,10 +32,13 @@ export interface DueCallsOptions {
 export interface DueCalls {
   /** Resolves when the call is over. */
   run(due: DueCall): Promise<DueOutcome>;
+  /** That run now. */
+  size(): number;
 }
 
 export function createDueCalls(options: DueCallsOptions): DueCalls {
   const { functions, tenants } = options;
+  let running = 0;
 
   /** @throws what a caller would be told. */
   async function begin(due: DueCall): Promise<DueOutcome> {
@@ -118,11 +121,18 @@ export function createDueCalls(options: DueCallsOptions): DueCalls {
   }
 
   return {
-    run: (due) =>
-      begin(due).catch((error: unknown) => {
+    async run(due) {
+      running++;
+      try {
+        return await begin(due);
+      } catch (error) {
         if (!(error instanceof HearthError)) throw error;
         return { refused: { code: error.code, message: error.message } };
-      }),
+      } finally {
+        running--;
+      }
+    },
+    size: () => running,
   };
 }
 

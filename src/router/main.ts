@@ -1,4 +1,5 @@
 /** A router process: the public listener, what it knows of functions and credentials, and its leases. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { HearthError } from '../errors.js';
 import { databaseTimer } from '../store/database_timer.js';
@@ -363,6 +364,8 @@ export async function startRouter(
         if (quiet > 1) listener.closeAll();
       }, LINGER_MS);
       await closed;
+      // What nobody waits for has no connection that could be closed; it is cut off in time as well.
+      while (dueCalls.size() > 0) await sleep(LINGER_MS);
       clearTimeout(cutOff);
       clearInterval(lingering);
       clearInterval(deadlines);

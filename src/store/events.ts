@@ -221,7 +221,7 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
   };
 }
 
-/** What waits for a function is not made any more. Its executions say so; those that run go on to their ends. */
+/** What waits for a function is not made any more, nor are ticks. Its executions say so; those that run go on to their ends. */
 export async function cancelEvents(sql: Queries, functionId: string): Promise<void> {
   await sql`
     with gone as (
@@ -230,6 +230,7 @@ export async function cancelEvents(sql: Queries, functionId: string): Promise<vo
     update executions x set status = 'cancelled', completed_at = now(),
       error_message = 'The function was deleted before its time came.'
     from gone where gone.state = 'waiting' and x.id = gone.id and x.executed_at = gone.executed_at`;
+  await sql`delete from schedules where function_id = ${functionId}`;
 }
 
 export const EXPIRED = 'It could not be run within a day.';

@@ -54,6 +54,7 @@ async function insert(sql: Queries, table: string, tenant: string) {
 
 function sample(name: string, type: string, tenant: string): string {
   if (name === 'tenant') return `'${tenant}'`;
+  if (name === 'trigger_type') return "'async'";
   if (name === 'domain') return `gen_random_uuid() || '.example'`;
   switch (type) {
     case 'text':
@@ -194,6 +195,14 @@ describe('what the store does for a tenant', () => {
     source_ranges: null,
     expires_at: null,
   };
+  const event = {
+    id,
+    tenant: A,
+    functionId: id,
+    at: new Date(0),
+    requestId: 'r',
+    request: { method: 'POST', path: '/', headers: [], body: Buffer.alloc(0), caller: null, address: '' },
+  };
   /** In this order. */
   const forTenants: Record<string, () => Promise<unknown>> = {
     'functions.insert': () => store.functions.insert(added),
@@ -216,6 +225,7 @@ describe('what the store does for a tenant', () => {
     'secrets.remove': () => store.secrets.remove(owner, 'A', someone),
     'usage.read': () => store.usage.read(A, { ...range, ...query }),
     'audit.list': () => store.audit.list(A, query),
+    'events.take': () => store.events.take(event),
   };
   /** What a node does for all tenants at once, or the administrator: as the service's own user. */
   const platform = [
@@ -234,6 +244,8 @@ describe('what the store does for a tenant', () => {
     ...['tenants.dropDeparted', 'tenants.stamps', 'tenants.settleDefaultSecret'],
     ...['apiKeys.byHashes', 'apiKeys.noteUse', 'jwtSecrets.forToken', 'jwtSecrets.rotate'],
     ...['quotaUse.add', 'quotaUse.current', 'quotaUse.exchange', 'quotaUse.leave', 'quotaUse.dropEnded'],
+    ...['events.claim', 'events.claimLost', 'events.renew', 'events.settle', 'events.postpone'],
+    ...['events.counts', 'events.expire', 'schedules.all', 'schedules.begin', 'schedules.tick'],
     ...['resealing.unknown', 'resealing.run'],
     ...['usage.add', 'usage.dropExpired', 'audit.listAll', 'audit.dropExpired', 'notifications.listen'],
   ];

@@ -58,7 +58,7 @@ export function createSchedules(sql: Sql): Schedules {
         insert into schedules as s (function_id, tenant, schedule, last_tick)
         select g.function_id, f.tenant, g.schedule, g.since
         from jsonb_to_recordset(${sql.json(given)}) as g (function_id uuid, schedule text, since timestamptz)
-        join functions f on f.id = g.function_id and f.cron_schedule = g.schedule
+        join functions f on f.id = g.function_id and f.cron_schedule = g.schedule and f.deleted_at is null
         order by g.function_id
         on conflict (function_id) do update set
           schedule = excluded.schedule, last_tick = greatest(s.last_tick, excluded.last_tick)`;

@@ -47,7 +47,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await store.sql`truncate functions, function_versions, function_routes, bundles, executions, secrets, code_caches`;
+  await store.sql`truncate functions, function_versions, function_routes, bundles, executions, secrets, code_caches, schedules`;
   functionsDir = await mkdtemp(join(dir, 'functions-'));
   [changes, errors, flushed] = [[], [], 0];
   followers.clear();
