@@ -96,6 +96,26 @@ describe.skipIf(missing !== null)('a node that Prometheus watches', () => {
       status = await call('limited', { path: '/t/acme/functions/v1/limited' });
     expect(status).toBe(429);
     await crowd();
+    await dueWork();
+  }
+
+  /** Of each kind some: calls that nobody waits for, and ticks, which go well, fail and are left out. */
+  async function dueWork() {
+    for (const name of ['later', 'breaks']) {
+      const path = `/api/v1/functions/${name}/invoke`;
+      const headers = { prefer: 'respond-async' };
+      expect((await node.api(path, { method: 'POST', key: 'anon', headers })).status).toBe(202);
+    }
+    for (const [name, outcome] of [
+      ['later', 'success'],
+      ['ticks', 'success'],
+      ['failing-ticks', 'error'],
+      ['slow-ticks', 'skipped'],
+    ]) {
+      const ended = `hearth_events_ended_total{faas_name="${name}", hearth_outcome="${outcome}"}`;
+      const before = (await prometheus.sum(ended)) ?? 0;
+      await until(async () => ((await prometheus.sum(ended)) ?? 0) > before);
+    }
   }
 
   beforeAll(async () => {
@@ -121,6 +141,13 @@ describe.skipIf(missing !== null)('a node that Prometheus watches', () => {
     await node.deployFile('never_resolves.js', { timeout_seconds: 1 }, 'late');
     await node.deployFile('heap_bomb.js', { memory_limit_mb: 64 }, 'bomb');
     await node.deployFile('waits_at_gate.js', { max_concurrency: 1, max_instances: 1 }, 'narrow');
+    const everySecond = { cron_schedule: '* * * * * *' };
+    await node.deploy('later', "export default () => 'later';");
+    await node.deploy('breaks', "export default () => { throw new Error('no'); };");
+    await node.deploy('ticks', "export default () => 'tick';", everySecond);
+    await node.deploy('failing-ticks', "export default () => { throw new Error('no'); };", everySecond);
+    const slow = 'export default () => new Promise((done) => setTimeout(done, 1_500));';
+    await node.deploy('slow-ticks', slow, everySecond);
     // A rate needs a second sample that is higher: everything happens twice, and is read in between.
     await traffic(0);
     await scraped();

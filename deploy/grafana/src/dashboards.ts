@@ -1,5 +1,6 @@
 /** All dashboards, by the names of their files. */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { events } from './events.js';
 import { executions } from './executions.js';
 import { fn } from './function.js';
 import { overview } from './overview.js';
@@ -7,7 +8,7 @@ import { pool } from './pool.js';
 import { tenants } from './tenants.js';
 
 export function dashboards(): Dashboard[] {
-  return [overview(), fn(), pool(), tenants(), executions()];
+  return [overview(), fn(), pool(), tenants(), events(), executions()];
 }
 
 /** File name → text, as it is committed. */
