@@ -17,7 +17,9 @@ export async function executionsTab(fn) {
     'select',
     { id: 'status', onchange: () => show() },
     h('option', { value: '' }, 'all'),
-    ['success', 'error', 'timeout', 'cancelled'].map((value) => h('option', { value }, value)),
+    ['pending', 'running', 'success', 'error', 'timeout', 'cancelled'].map((value) =>
+      h('option', { value }, value),
+    ),
   );
 
   async function show(before) {
@@ -57,10 +59,24 @@ function row(fn, execution) {
     {},
     h('td', {}, statusPill(execution.status)),
     h('td', { class: 'when' }, h('a', { href }, ago(execution.executed_at))),
-    h('td', { class: 'number' }, duration(execution.duration_ms)),
+    h('td', { class: 'number' }, execution.completed_at === null ? null : duration(execution.duration_ms)),
     h('td', {}, execution.cold_start ? pill('cold') : null),
     h('td', { class: 'grow faint' }, execution.error_message),
   );
+}
+
+/** How it was, where it is over. */
+function ending(it) {
+  return [
+    ['Time', `${duration(it.duration_ms)}${it.cpu_ms === null ? '' : `, ${duration(it.cpu_ms)} of CPU`}`],
+    ['Start', it.cold_start ? 'cold: it waited for a process' : 'warm'],
+  ];
+}
+
+/** By which schedule, and for when. */
+function tickOf({ trigger_type, trigger_payload }) {
+  if (trigger_type !== 'cron' || !trigger_payload?.scheduled_at) return '';
+  return ` (${trigger_payload.schedule}, for ${new Date(trigger_payload.scheduled_at).toLocaleString()})`;
 }
 
 export async function executionPage(fn, id) {
@@ -68,9 +84,8 @@ export async function executionPage(fn, id) {
   const facts = [
     ['Status', [statusPill(it.status), it.status_code === null ? '' : ` ${it.status_code}`]],
     ['When', [new Date(it.executed_at).toLocaleString(), ' (', ago(it.executed_at), ')']],
-    ['Time', `${duration(it.duration_ms)}${it.cpu_ms === null ? '' : `, ${duration(it.cpu_ms)} of CPU`}`],
-    ['Start', it.cold_start ? 'cold: it waited for a process' : 'warm'],
-    ['Trigger', `${it.trigger_type}, version ${it.version}`],
+    ...(it.completed_at === null ? [] : ending(it)),
+    ['Trigger', `${it.trigger_type}${tickOf(it)}, version ${it.version}`],
     ['Execution', h('span', { class: 'mono' }, it.id)],
     ['Request', h('span', { class: 'mono' }, it.request_id)],
   ];

@@ -4,8 +4,9 @@ import type { SocketConnection } from '../../src/store/connection.js';
 import { type DatabaseUrl, databaseUrl } from '../support/database_url.js';
 import { endOf, eventRows, executionOf, hurry, respondAsync, takenBy } from '../support/due.js';
 import { type Gate, startGate } from '../support/gate.js';
+import { scrape, total } from '../support/metrics.js';
 import { startNode, type TestNode, until } from '../support/node.js';
-import { startTestPostgres, type TestPostgres } from '../support/postgres.js';
+import { run, startTestPostgres, type TestPostgres } from '../support/postgres.js';
 
 const MIB = 1024 * 1024;
 /** Fails as often as the header `x-fails` says. */
@@ -165,13 +166,45 @@ describe('a call with Prefer: respond-async', () => {
     expect(statuses).toEqual([202, 202, 429]);
   });
 
+  it('is found below the tenant that it is for', async () => {
+    const admin = { method: 'POST', key: 'admin' } as const;
+    const quotas = { calls_per_minute: 3, concurrent_calls: 5 };
+    await node.api('/api/v1/admin/tenants', { ...admin, json: { slug: 'acme', quotas } });
+    const code = "export default () => 'theirs';";
+    const made = { name: 'theirs', code, allow_unauthenticated: true };
+    expect((await node.api('/t/acme/api/v1/functions', { ...admin, json: made })).status).toBe(201);
+    const asked = () => respondAsync(node, 'theirs', { prefix: '/t/acme', key: 'none' });
+    const answer = await asked();
+    expect(answer.headers.get('location')).toMatch(/^\/t\/acme\/api\/v1\/executions\/[\w-]{36}$/);
+    const id = answer.headers.get('x-execution-id') ?? '';
+    await until(async () => (await executionOf(node, id, '/t/acme')).status === 'success');
+    expect((await node.api(`/api/v1/executions/${id}`)).status).toBe(404);
+    // Its minute was counted when it was taken, once.
+    expect([(await asked()).status, (await asked()).status, (await asked()).status]).toEqual([202, 202, 429]);
+  });
+
+  it('is counted: what came to an end, and what is given up or made again', async () => {
+    const counted = async (name: string, labels: Record<string, string>) =>
+      total(await scrape(node.metrics_url), `hearth_events_${name}`, { hearth_tenant: 'default', ...labels });
+    const ended = { faas_name: 'shows', faas_trigger: 'other', hearth_outcome: 'success' };
+    const before = await counted('ended_total', ended);
+    expect(before).toBeGreaterThan(0);
+    await endOf(node, await takenBy(node, 'shows'));
+    await until(async () => (await counted('ended_total', ended)) === before + 1);
+    const page = await scrape(node.metrics_url);
+    for (const name of ['due', 'lag_seconds', 'dead', 'running', 'limit'])
+      expect(page.samples.some((sample) => sample.name === `hearth_events_${name}`)).toBe(true);
+    expect(total(page, 'faas_invocations_total', { faas_name: 'shows', faas_trigger: 'other' })).toBe(
+      before + 1,
+    );
+  });
+
   it('keeps its headers sealed', async () => {
     gate.close();
     const headers = { 'x-gate': gate.url, 'x-own': 'a very own header' };
     const id = await takenBy(node, 'gated', { headers });
     const rows = await eventRows(database, id);
     expect(rows).toHaveLength(1);
-    const { run } = await import('../support/postgres.js');
     const [row] = await run(database, `select events::text as whole from events where id = '${id}'`);
     expect(String(row?.whole)).not.toContain('a very own header');
     expect(String(row?.whole)).not.toContain(node.anon_key);
@@ -211,6 +244,10 @@ describe('an asynchronous call that fails', () => {
       await hurry(database);
     }
     await until(async () => (await eventRows(database, id))[0]?.state === 'dead');
+    await until(async () => total(await scrape(node.metrics_url), 'hearth_events_dead') === 1);
+    expect(total(await scrape(node.metrics_url), 'hearth_events_retries_total', { faas_name: 'fails' })).toBe(
+      5,
+    );
     const last = await executionOf(node, id);
     expect(last).toMatchObject({ status: 'error', status_code: 500, error_message: 'it broke' });
     expect(last.completed_at).not.toBeNull();

@@ -20,6 +20,7 @@ const Document = z.object({
 interface Request {
   path: string;
   json?: unknown;
+  headers?: Record<string, string>;
   key?: 'service' | 'anon' | 'none' | 'admin';
 }
 
@@ -78,7 +79,7 @@ function requests(): Record<string, Request[]> {
     'get /api/v1/openapi.json': one('/api/v1/openapi.json'),
     'post /api/v1/functions/{name}/invoke': one(`${known}/invoke`, {
       path: '/api/v1/functions/unknown/invoke',
-    }),
+    }).concat({ path: `${known}/invoke`, headers: { prefer: 'respond-async' } }),
     'post /api/v1/functions': [
       { path: '/api/v1/functions', json: { name: 'made', code: "export default () => 'made';" } },
       { path: '/api/v1/functions', json: { name: 'made', code: "export default () => 'made';" } },
@@ -206,10 +207,11 @@ describe('the OpenAPI document', () => {
       const operation = document.paths[path]?.[method];
       if (operation === undefined) throw new Error(`${name} is not declared`);
       const statuses: number[] = [];
-      for (const { path: target, json, key = 'service' } of list) {
+      for (const { path: target, json, headers = {}, key = 'service' } of list) {
         const answer = await node.api(target, {
           method: method.toUpperCase(),
           key,
+          headers,
           ...(json === undefined ? {} : { json }),
         });
         await expectDeclared(`${name} (${target}, ${key})`, operation, answer);

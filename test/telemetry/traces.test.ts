@@ -182,6 +182,45 @@ describe('a call', () => {
   });
 });
 
+describe('due work', () => {
+  it('goes on with the trace of the request that made it', async () => {
+    const parent = newParent();
+    const answer = await node.api('/api/v1/functions/makes_spans/invoke', {
+      method: 'POST',
+      key: 'anon',
+      headers: { ...parent.headers, prefer: 'respond-async' },
+    });
+    expect(answer.status).toBe(202);
+    const spans = await spansOf(parent.traceId, ['POST ', 'async makes_spans', 'function', 'price']);
+    const request = only(spans, 'POST /api/v1/functions/:name/invoke');
+    expect(request).toMatchObject({ kind: 2, parentSpanId: parent.spanId });
+    expect(request.attributes['http.response.status_code']).toBe(202);
+    const run = only(spans, 'async makes_spans');
+    expect(run).toMatchObject({ kind: 5, parentSpanId: request.spanId, status: 0 });
+    expect(run.attributes).toMatchObject({
+      'faas.trigger': 'other',
+      'faas.name': 'makes_spans',
+      'faas.invocation_id': answer.headers.get('x-execution-id'),
+      'hearth.tenant': 'default',
+    });
+    const call = only(spans, 'function');
+    expect(call.parentSpanId).toBe(run.spanId);
+    expect(only(spans, 'price').parentSpanId).toBe(call.spanId);
+  });
+
+  it('is a trace of its own where it is a tick, named after its execution', async () => {
+    const code = "export default () => 'tick';";
+    await node.deploy('ticks', code, { cron_schedule: '* * * * * *' });
+    const ticks = () => receiver.spans.filter(({ name }) => name === 'cron ticks');
+    await until(() => ticks().length > 0);
+    await node.api('/api/v1/functions/ticks', { method: 'DELETE' });
+    const [tick] = ticks();
+    expect(tick).toMatchObject({ kind: 5, parentSpanId: undefined, status: 0 });
+    expect(tick?.attributes['faas.trigger']).toBe('timer');
+    expect(tick?.traceId).toBe(String(tick?.attributes['faas.invocation_id']).replaceAll('-', ''));
+  });
+});
+
 describe('a call that is no frame', () => {
   it('is the same trace when its body is large', async () => {
     const parent = newParent();

@@ -52,8 +52,15 @@ export function addOpenApi(api: Api, version: string): void {
     path: '/api/v1/functions/{name}/invoke',
     tag: 'Calling',
     summary: 'Invoke a function; body and headers go to it, its status, headers and body come back',
-    answers: { 200: { description: "The function's own answer", schema: anything, contentType: '*/*' } },
-    errors: CALLING,
+    answers: {
+      200: { description: "The function's own answer", schema: anything, contentType: '*/*' },
+      202: {
+        description:
+          'With `Prefer: respond-async`: it is made later, and `Location` is where its execution is found',
+        schema: z.object({ execution_id: z.uuid() }),
+      },
+    },
+    errors: [...CALLING, 'TOO_LARGE', 'QUOTA_EXCEEDED'],
   });
   document(api, {
     method: 'get',
