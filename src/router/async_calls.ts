@@ -54,7 +54,8 @@ export function createAsyncCalls({ take, maxBytes, onTaken, now }: AsyncCallsOpt
     const chunks: Buffer[] = [];
     let bytes = 0;
     try {
-      for await (const chunk of incoming as AsyncIterable<Buffer>) {
+      // What is left of a body that is too large is read and dropped, so that its client sees the answer.
+      for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         bytes += chunk.length;
         held += chunk.length;
         if (bytes > limit) throw requestTooLarge(limit);

@@ -147,7 +147,7 @@ describe('an event', () => {
       requestId: 'r',
       request: REQUEST,
       tick: null,
-      fn: { enabled: true },
+      fn: { keepsLogs: true },
     });
     expect((await store.executions.find('default', id))?.status).toBe('running');
   });
@@ -304,6 +304,11 @@ describe('what becomes of an event', () => {
       { id: young, state: 'waiting' },
     ]);
     expect((await store.executions.find('default', old))?.status).toBe('cancelled');
+    // Of a tick nothing is left that would keep the next one out.
+    await run(connection, `update events set trigger_type = 'cron' where id = '${young}'`);
+    await store.events.expire(new Date(Date.now() + HOUR_MS), new Date(0));
+    expect(await rows()).toMatchObject([{ id: old, state: 'dead' }]);
+    expect((await store.executions.find('default', young))?.status).toBe('cancelled');
   });
 });
 

@@ -54,7 +54,7 @@ export interface ClaimedEvent {
   /** Of a tick. */
   tick: { schedule: string; at: Date } | null;
   /** Null: it was deleted. */
-  fn: { name: string; enabled: boolean } | null;
+  fn: { name: string; keepsLogs: boolean } | null;
 }
 
 export interface ClaimOptions {
@@ -208,15 +208,20 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
     async expire(waitingSince, deadBefore) {
       await sql`delete from events where state = 'dead' and died_at < ${deadBefore}`;
       await sql`
-        with ended as (
+        with old as materialized (
+          select id, trigger_type from events where state = 'waiting' and executed_at < ${waitingSince}
+          limit ${EXPIRE_AT_ONCE} for update skip locked
+        ), ended as (
           update events set state = 'dead', died_at = now(), last_error = ${EXPIRED}
-          where id in (
-            select id from events where state = 'waiting' and executed_at < ${waitingSince}
-            limit ${EXPIRE_AT_ONCE} for update skip locked)
+          where id in (select id from old where trigger_type <> 'cron')
           returning id, executed_at
+        ), left_out as (
+          delete from events where id in (select id from old where trigger_type = 'cron') returning id, executed_at
+        ), over as (
+          select * from ended union all select * from left_out
         )
         update executions x set status = 'cancelled', completed_at = now(), error_message = ${EXPIRED}
-        from ended where x.id = ended.id and x.executed_at = ended.executed_at`;
+        from over where x.id = over.id and x.executed_at = over.executed_at`;
     },
   };
 }
@@ -250,18 +255,18 @@ interface EventRow {
   schedule: string | null;
   tick: Date | null;
   name: string | null;
-  enabled: boolean | null;
+  keeps_logs: boolean | null;
 }
 
 function withFunctions(sql: Queries) {
   return sql`
     select c.id, c.tenant, c.function_id, c.trigger_type, c.executed_at, c.attempts, c.request_id, c.method, c.path,
-      c.sealed, c.body, c.schedule, c.tick, f.name, f.enabled
+      c.sealed, c.body, c.schedule, c.tick, f.name, not f.disable_execution_logs as keeps_logs
     from claimed c left join functions f on f.id = c.function_id and f.deleted_at is null`;
 }
 
 function claimedOf(sealer: Sealer, row: EventRow): ClaimedEvent {
-  const { id, tenant, schedule, tick, name, enabled } = row;
+  const { id, tenant, schedule, tick, name, keeps_logs } = row;
   return {
     id,
     tenant,
@@ -272,7 +277,7 @@ function claimedOf(sealer: Sealer, row: EventRow): ClaimedEvent {
     requestId: row.request_id,
     request: requestOf(sealer, row),
     tick: schedule === null || tick === null ? null : { schedule, at: tick },
-    fn: name === null || enabled === null ? null : { name, enabled },
+    fn: name === null || keeps_logs === null ? null : { name, keepsLogs: keeps_logs },
   };
 }
 

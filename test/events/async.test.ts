@@ -132,7 +132,7 @@ describe('a call with Prefer: respond-async', () => {
     expect([told.status, ((await told.json()) as { code: string }).code]).toEqual([413, 'TOO_LARGE']);
     const chunks = new ReadableStream<Uint8Array>({
       start(controller) {
-        for (let n = 0; n < 17; n++) controller.enqueue(new Uint8Array(MIB / 16));
+        for (let n = 0; n < 8; n++) controller.enqueue(new Uint8Array(MIB));
         controller.close();
       },
     });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SocketConnection } from '../../src/store/connection.js';
 import { type DatabaseUrl, databaseUrl } from '../support/database_url.js';
-import { endOf, eventRows, type ReadExecution } from '../support/due.js';
+import { endOf, eventRows, type ReadExecution, takenBy } from '../support/due.js';
 import { type Gate, startGate } from '../support/gate.js';
 import { startNode, type TestNode, until } from '../support/node.js';
 import { run, startTestPostgres, type TestPostgres } from '../support/postgres.js';
@@ -30,6 +30,7 @@ beforeAll(async () => {
   address = await databaseUrl(database);
   const env = { DATABASE_URL: address.url, HEARTH_SECRET_KEY: SECRET_KEY, HEARTH_ROUTERS: '1' };
   nodes = await Promise.all([startNode(env), startNode(env)]);
+  await node().deploy('clock', 'export default () => 1;', { cron_schedule: EVERY_SECOND });
 });
 
 afterAll(async () => {
@@ -54,18 +55,18 @@ async function change(name: string, settings: Record<string, unknown>) {
   expect((await node().api(`/api/v1/functions/${name}`, { method: 'PATCH', json })).status).toBe(200);
 }
 
-/** The ticks of a time that has passed on every node are there, if they are at all. */
-async function ticksPass(count: number) {
-  const from = Date.now();
-  await until(() => Date.now() > from + count * 1000 + 200);
+/** Two ticks of a function that goes on have come: those of any other would have, too. */
+async function ticksPass() {
+  const before = (await executions('clock')).length;
+  await until(async () => (await executions('clock')).length >= before + 2);
 }
 
 describe('two nodes on one database', () => {
   it('make each tick once, whichever of them is first', async () => {
     await node(0).deploy('ticks', 'export default () => 1;', { cron_schedule: EVERY_SECOND });
     await until(async () => (await executions('ticks', '&status=success')).length >= 4);
-    await change('ticks', { cron_schedule: null });
     const made = await executions('ticks');
+    expect((await node().api('/api/v1/functions/ticks', { method: 'DELETE' })).status).toBe(204);
     const times = made.map(scheduledAt).sort();
     expect(new Set(times).size).toBe(times.length);
     for (const time of times) expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/);
@@ -76,16 +77,35 @@ describe('two nodes on one database', () => {
   });
 
   it('stop with the schedule: when it is taken away, and while the function is disabled', async () => {
-    const before = (await executions('ticks')).length;
-    await ticksPass(2);
-    expect(await executions('ticks')).toHaveLength(before);
-    await change('ticks', { cron_schedule: EVERY_SECOND, enabled: false });
-    await ticksPass(2);
-    expect(await executions('ticks')).toHaveLength(before);
-    await change('ticks', { enabled: true });
-    await until(async () => (await executions('ticks')).length > before);
-    await node().api('/api/v1/functions/ticks', { method: 'DELETE' });
-    expect(await run(database, 'select * from schedules')).toEqual([]);
+    const { id } = await node(1).deploy('stops', 'export default () => 1;', { cron_schedule: EVERY_SECOND });
+    await until(async () => (await executions('stops')).length > 0);
+    await change('stops', { cron_schedule: null });
+    const before = (await executions('stops')).length;
+    await ticksPass();
+    expect(await executions('stops')).toHaveLength(before);
+    await change('stops', { cron_schedule: EVERY_SECOND, enabled: false });
+    await ticksPass();
+    expect(await executions('stops')).toHaveLength(before);
+    await change('stops', { enabled: true });
+    await until(async () => (await executions('stops')).length > before);
+    await node().api('/api/v1/functions/stops', { method: 'DELETE' });
+    expect(await run(database, `select schedule from schedules where function_id = '${id}'`)).toEqual([]);
+  });
+
+  it('make each asynchronous call once, whichever of them took it', async () => {
+    gate.open();
+    const come = gate.arrived.length;
+    await node(0).deployFile('waits_at_gate.js', {}, 'gated');
+    // The other node hears of it within a second.
+    await until(async () => (await node(1).call('gated')).status === 200);
+    const ids = await Promise.all(
+      Array.from({ length: 30 }, (_, n) =>
+        takenBy(node(n % 2), 'gated', { headers: { 'x-gate': gate.url, 'x-call': `${n}` } }),
+      ),
+    );
+    for (const id of ids) expect((await endOf(node(), id)).status).toBe('success');
+    const calls = gate.arrived.slice(come).map(({ call }) => Number(call));
+    expect(calls.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, n) => n));
   });
 
   it('take over what a node had that is gone', async () => {
@@ -134,7 +154,7 @@ describe('a tick', () => {
     const gated = `export default async () => { await fetch('${gate.url}?call=tick'); return 'done'; };`;
     await node().deploy('slow', gated, { cron_schedule: EVERY_SECOND });
     await until(() => gate.arrived.length > come);
-    await ticksPass(2);
+    await ticksPass();
     expect(gate.arrived.length).toBe(come + 1);
     expect(await executions('slow')).toHaveLength(1);
     gate.open();
@@ -168,7 +188,7 @@ describe('a tick', () => {
       node().api('/api/v1/admin/tenants/acme', { method: 'PATCH', ...admin, json: { status: to } });
     expect((await status('suspended')).status).toBe(200);
     const before = await theirs();
-    await ticksPass(2);
+    await ticksPass();
     expect(await theirs()).toBe(before);
     expect((await status('active')).status).toBe(200);
     await until(async () => (await theirs()) > before);

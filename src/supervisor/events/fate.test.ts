@@ -1,13 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type AttemptEnd,
-  type Attempted,
-  fateOf,
-  MAX_AGE_MS,
-  MAX_ATTEMPTS,
-  roomFor,
-  shareOf,
-} from './fate.js';
+import { type AttemptEnd, type Attempted, fateOf, isTooOld, MAX_ATTEMPTS, roomFor, shareOf } from './fate.js';
 
 const MINUTE = 60_000;
 
@@ -84,8 +76,13 @@ describe('an attempt that did not begin', () => {
     );
   });
 
-  it('is given up after a day', () => {
-    expect(fateOf(work({ ageMs: MAX_AGE_MS }), refused('QUOTA_EXCEEDED'), 0)).toEqual({ to: 'dead' });
+  it('is given up after a day; a tick, which nobody wants by then, after an hour', () => {
+    const full = refused('QUOTA_EXCEEDED');
+    expect(fateOf(work({ ageMs: 23 * 60 * MINUTE }), full, 0)).toEqual({ to: 'dead' });
+    const tick = work({ trigger: 'cron', ageMs: 60 * MINUTE });
+    expect(fateOf(tick, full, 0)).toEqual({ to: 'over', outcome: 'failed' });
+    expect([isTooOld(tick), isTooOld({ ...tick, ageMs: 60 * MINUTE - 1 })]).toEqual([true, false]);
+    expect(isTooOld({ trigger: 'async', ageMs: 60 * MINUTE })).toBe(false);
   });
 
   it('waits where the function is disabled or its tenant suspended, but for a tick, which is dropped', () => {

@@ -27,10 +27,11 @@ export interface Attempted {
   ageMs: number;
 }
 
+const HOUR_MS = 3_600_000;
 /** Attempts that a call has. */
 export const MAX_ATTEMPTS = 4;
-/** ms that due work is tried for: its execution is looked for no later than a day after its id. */
-export const MAX_AGE_MS = 23 * 3_600_000;
+/** ms after which what has not begun is given up; a tick is no use by then. */
+const MAX_AGE_MS: Record<DueTrigger, number> = { async: 23 * HOUR_MS, database: 23 * HOUR_MS, cron: HOUR_MS };
 
 const FIRST_RETRY_MS = 10_000;
 const RETRY_FACTOR = 4;
@@ -64,9 +65,14 @@ function refusedFate(work: Attempted, code: ErrorCode, random: number): Fate {
   const stopped = code === 'FUNCTION_DISABLED' || code === 'FORBIDDEN';
   // A tick that was missed this way is nobody's wish.
   if (stopped && work.trigger === 'cron') return { to: 'over', outcome: 'cancelled' };
-  if (work.ageMs >= MAX_AGE_MS) return givenUp(work);
+  if (isTooOld(work)) return givenUp(work);
   const afterMs = stopped ? LAST_POSTPONED_MS : postponedMs(work.ageMs, random);
   return { to: 'waiting', afterMs, counts: false };
+}
+
+/** Whether it is not worth to begin any more. */
+export function isTooOld({ trigger, ageMs }: Pick<Attempted, 'trigger' | 'ageMs'>): boolean {
+  return ageMs >= MAX_AGE_MS[trigger];
 }
 
 /** A tick has its execution to tell of it, and its successor; a call that somebody made is kept. */

@@ -64,6 +64,8 @@ export interface EventsOptions {
 const DUE: ReadonlySet<TriggerType> = new Set<DueTrigger>(['async', 'cron', 'database']);
 const LOOK_MS = 1_000;
 /** ms that what a node has begun is its own, unless it says so again. */
+/** Events of one claim: their bodies are in memory until a router has them. */
+const MAX_CLAIMED = 64;
 const LEASE_MS = 20_000;
 /** Looks between two renewals, and between two counts. */
 const RENEW_EVERY = 5;
@@ -122,7 +124,9 @@ export function createEvents(options: EventsOptions): Events {
   }
 
   async function run(call: DueCall): Promise<DueOutcome> {
-    if (options.find(call.functionId) === undefined) await options.refresh(call.functionId);
+    // It may be new, and be known to other nodes alone.
+    if (options.find(call.functionId) === undefined)
+      await options.refresh(call.functionId).catch(reportUnlessAway);
     const router = ready.shift();
     if (router === undefined)
       return { refused: { code: 'UNAVAILABLE', message: 'No router of the node is ready.' } };
@@ -152,12 +156,13 @@ export function createEvents(options: EventsOptions): Events {
         if (room === 0) break;
         const claimed = await store.events.claim({
           node,
-          room,
+          room: Math.min(room, MAX_CLAIMED),
           share: shareOf(concurrency),
           running: running.counts(),
           leaseMs: LEASE_MS,
         });
         for (const event of claimed) running.begin(event);
+        again ||= claimed.length === MAX_CLAIMED;
       }
     } catch (error) {
       reportUnlessAway(error);

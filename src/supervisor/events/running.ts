@@ -4,7 +4,7 @@ import type { ClaimedEvent, EventRequest } from '../../store/events.js';
 import type { SettledExecution } from '../../store/events_settle.js';
 import type { Execution } from '../../store/types.js';
 import type { DueCall, DueOutcome, ExecutionRow } from '../protocol.js';
-import { type AttemptEnd, type Fate, fateOf, MAX_ATTEMPTS } from './fate.js';
+import { type AttemptEnd, type Fate, fateOf, isTooOld, MAX_ATTEMPTS } from './fate.js';
 import type { Settling } from './settling.js';
 
 export interface Running {
@@ -35,6 +35,7 @@ export interface RunningOptions {
   random(): number;
 }
 
+const DELETED = 'The function was deleted before its time came.';
 const MAX_MESSAGE = 1_000;
 
 export function createRunning(options: RunningOptions): Running {
@@ -67,13 +68,17 @@ export function createRunning(options: RunningOptions): Running {
   }
 
   async function run(event: ClaimedEvent) {
-    if (event.fn === null) return cancel(event, 'The function was deleted before its time came.');
+    if (event.fn === null) return cancel(event, DELETED);
+    const { trigger, executedAt } = event;
+    // Its tenant was suspended meanwhile, or no node had room.
+    if (trigger === 'cron' && isTooOld({ trigger, ageMs: now() - executedAt.getTime() }))
+      return cancel(event, 'It could not be run in time.');
     const request = event.request ?? tickRequest(event, options.url);
     if (request === null) {
       const message = 'Its request was sealed with a secret key that is not known any more.';
       return settle(event, { to: 'dead' }, null, nothing('error', message));
     }
-    const { id, functionId, trigger, attempts, requestId } = event;
+    const { id, functionId, attempts, requestId } = event;
     let outcome: DueOutcome;
     try {
       outcome = await options.run({ id, functionId, trigger, attempt: attempts, requestId, request });
@@ -86,12 +91,13 @@ export function createRunning(options: RunningOptions): Running {
 
   return {
     begin(event) {
-      running.set(event.id, event);
+      // Its request is with the router from then on.
+      running.set(event.id, { ...event, request: null });
       void run(event);
     },
     lost(event) {
       running.set(event.id, event);
-      if (event.fn === null) return cancel(event, 'The function was deleted before its time came.');
+      if (event.fn === null) return cancel(event, DELETED);
       over(event, { kind: 'lost', message: 'the node that ran it is gone' }, null);
     },
     ended(execution) {
@@ -139,7 +145,10 @@ function settledExecution(
       return {
         ...last,
         status: 'pending',
-        logs: fate.counts ? withNote(last.logs, event.attempts, fate.afterMs) : last.logs,
+        logs:
+          fate.counts && event.fn?.keepsLogs === true
+            ? withNote(last.logs, event.attempts, fate.afterMs)
+            : last.logs,
       };
     case 'over':
       return fate.outcome === 'cancelled' ? { ...last, status: 'cancelled' } : last;
