@@ -1,11 +1,13 @@
 /** Calls that nobody waits for: taken as rows, answered at once, run as any call is, retried, and never lost. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SocketConnection } from '../../src/store/connection.js';
 import { type DatabaseUrl, databaseUrl } from '../support/database_url.js';
 import { endOf, eventRows, executionOf, hurry, respondAsync, takenBy } from '../support/due.js';
 import { type Gate, startGate } from '../support/gate.js';
 import { scrape, total } from '../support/metrics.js';
-import { startNode, type TestNode, until } from '../support/node.js';
+import { root, startNode, type TestNode, until } from '../support/node.js';
 import { run, startTestPostgres, type TestPostgres } from '../support/postgres.js';
 
 const MIB = 1024 * 1024;
@@ -166,6 +168,14 @@ describe('a call with Prefer: respond-async', () => {
     expect(statuses).toEqual([202, 202, 429]);
   });
 
+  it('keeps its function’s secrets out of its execution', async () => {
+    const value = 'a value that nobody should read';
+    await node.api('/api/v1/secrets/SHARED', { method: 'PUT', json: { value } });
+    await node.deployFile('shows_a_secret.js', {}, 'tells');
+    const { result } = await endOf(node, await takenBy(node, 'tells'));
+    expect(JSON.parse(result ?? '')).toMatchObject({ found: { SHARED: '[redacted]' } });
+  });
+
   it('is found below the tenant that it is for', async () => {
     const admin = { method: 'POST', key: 'admin' } as const;
     const quotas = { calls_per_minute: 3, concurrent_calls: 5 };
@@ -252,6 +262,20 @@ describe('an asynchronous call that fails', () => {
     expect(last).toMatchObject({ status: 'error', status_code: 500, error_message: 'it broke' });
     expect(last.completed_at).not.toBeNull();
     expect(await eventRows(database, id)).toMatchObject([{ attempts: 4, last_error: 'it broke' }]);
+  });
+
+  it('is made again as the runbook says, once its function is mended', async () => {
+    const [dead] = (await eventRows(database)).filter(({ state }) => state === 'dead');
+    const runbook = await readFile(join(root, 'docs/runbook.md'), 'utf8');
+    const [list = '', again = ''] = [...runbook.matchAll(/```sql\n(.*?)```/gs)].map(([, sql]) => sql);
+    const [listed] = await run(database, list);
+    expect(listed).toMatchObject({ id: dead?.id, last_error: 'it broke' });
+    const code = "export default () => 'mended';";
+    await node.api('/api/v1/functions/fails', { method: 'PATCH', json: { code } });
+    await run(database, again.replace('…', String(listed?.function_id)));
+    expect(await endOf(node, dead?.id ?? '')).toMatchObject({ status: 'success', result: 'mended' });
+    expect(await eventRows(database, dead?.id)).toEqual([]);
+    await node.api('/api/v1/functions/fails', { method: 'PATCH', json: { code: FAILS } });
   });
 
   it('is not made again where the function says that it is the caller’s fault', async () => {
