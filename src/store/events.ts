@@ -4,6 +4,7 @@
  */
 import { SealError, type Sealer } from '../sealing.js';
 import type { Queries, Sql } from './connection.js';
+import { expireEvents } from './events_ends.js';
 import { type SettledEvent, settleEvents } from './events_settle.js';
 import type { DueTrigger } from './types.js';
 
@@ -102,7 +103,6 @@ export const MAX_WAITING = 10_000;
 const MAX_COUNTED = 100_000;
 /** Lost ones that are taken over at once. */
 const LOST_AT_ONCE = 100;
-const EXPIRE_AT_ONCE = 1_000;
 
 export function createEvents(sql: Sql, sealer: Sealer): Events {
   return {
@@ -205,40 +205,9 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
       return row ?? { due: 0, lag: 0, dead: 0 };
     },
 
-    async expire(waitingSince, deadBefore) {
-      await sql`delete from events where state = 'dead' and died_at < ${deadBefore}`;
-      await sql`
-        with old as materialized (
-          select id, trigger_type from events where state = 'waiting' and executed_at < ${waitingSince}
-          limit ${EXPIRE_AT_ONCE} for update skip locked
-        ), ended as (
-          update events set state = 'dead', died_at = now(), last_error = ${EXPIRED}
-          where id in (select id from old where trigger_type <> 'cron')
-          returning id, executed_at
-        ), left_out as (
-          delete from events where id in (select id from old where trigger_type = 'cron') returning id, executed_at
-        ), over as (
-          select * from ended union all select * from left_out
-        )
-        update executions x set status = 'cancelled', completed_at = now(), error_message = ${EXPIRED}
-        from over where x.id = over.id and x.executed_at = over.executed_at`;
-    },
+    expire: (waitingSince, deadBefore) => expireEvents(sql, waitingSince, deadBefore),
   };
 }
-
-/** What waits for a function is not made any more, nor are ticks. Its executions say so; those that run go on to their ends. */
-export async function cancelEvents(sql: Queries, functionId: string): Promise<void> {
-  await sql`
-    with gone as (
-      delete from events where function_id = ${functionId} and state <> 'running' returning id, executed_at, state
-    )
-    update executions x set status = 'cancelled', completed_at = now(),
-      error_message = 'The function was deleted before its time came.'
-    from gone where gone.state = 'waiting' and x.id = gone.id and x.executed_at = gone.executed_at`;
-  await sql`delete from schedules where function_id = ${functionId}`;
-}
-
-export const EXPIRED = 'It could not be run within a day.';
 
 interface EventRow {
   id: string;

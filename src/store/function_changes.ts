@@ -4,7 +4,7 @@ import { noteAction } from './audit.js';
 import { authorOf } from './author.js';
 import type { Queries, Sql } from './connection.js';
 import { violatedUnique } from './database_errors.js';
-import { cancelEvents } from './events.js';
+import { cancelEvents } from './events_ends.js';
 import { deflateBundle, insertBundle } from './function_bundles.js';
 import { metaColumns, settingColumns } from './function_columns.js';
 import { checkFunctionQuotas, lockFunctionQuotas } from './function_quotas.js';

@@ -80,6 +80,16 @@ describe('a deletion', () => {
          from generate_series(1, ${count}) n`,
       );
     await store.usage.add([usageOf(fn), usageOf(other)]);
+    for (const { id, tenant } of [fn, other]) {
+      await run(
+        database,
+        `insert into events (id, tenant, function_id, trigger_type, executed_at, due_at, request_id)
+         select gen_random_uuid(), '${tenant}', '${id}', 'async', now(), now(), '' from generate_series(1, 3)`,
+      );
+      const schedule = '* * * * *';
+      await run(database, `update functions set cron_schedule = '${schedule}' where id = '${id}'`);
+      await store.schedules.begin([{ functionId: id, tenant, schedule, since: new Date() }]);
+    }
     expect(await deleted('large')).toEqual({
       ...NOTHING,
       functions: 251,
@@ -93,6 +103,13 @@ describe('a deletion', () => {
       "select count(*)::int as n from executions union all select count(*)::int from usage_hours where tenant = 'neighbour'",
     );
     expect(left).toEqual({ n: 10 });
+    for (const [table, count] of [
+      ['events', 3],
+      ['schedules', 1],
+    ] as const) {
+      const rows = await run(database, `select tenant from ${table}`);
+      expect([table, rows]).toEqual([table, Array(count).fill({ tenant: 'neighbour' })]);
+    }
     expect(await store.functions.find('neighbour', 'hello')).toMatchObject({ id: other.id });
   });
 
