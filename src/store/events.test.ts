@@ -59,6 +59,7 @@ async function take(slug: string, functionId: string, ageMs = 0): Promise<string
   expect(
     await store.events.take({ id, tenant: slug, functionId, at, requestId: 'r', request: REQUEST }),
   ).toBe('taken');
+  await run(connection, `update events set due_at = '${at.toISOString()}' where id = '${id}'`);
   return id;
 }
 

@@ -34,7 +34,7 @@ export interface NewEvent {
   id: string;
   tenant: string;
   functionId: string;
-  /** In whole ms. */
+  /** In whole ms, by the clock of whoever takes it; that it is due goes by the database's. */
   at: Date;
   requestId: string;
   request: EventRequest;
@@ -116,8 +116,8 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
             select id, name, version from functions where id = ${functionId} and tenant = ${tenant} and deleted_at is null
           ), taken as (
             insert into events (id, tenant, function_id, trigger_type, executed_at, due_at, request_id, method, path, sealed, body)
-            select ${id}::uuid, ${tenant}, f.id, 'async', ${at}::timestamptz, ${at}::timestamptz, ${requestId}, ${method},
-              ${path}, ${sealed}, ${body}::bytea
+            select ${id}::uuid, ${tenant}, f.id, 'async', ${at}::timestamptz, now(), ${requestId}, ${method}, ${path},
+              ${sealed}, ${body}::bytea
             from f where not exists (
               select from events where tenant = ${tenant} and state = 'waiting' offset ${MAX_WAITING - 1} limit 1)
             returning id

@@ -88,7 +88,7 @@ export function createSchedules(sql: Sql): Schedules {
           returning function_id
         ), made as (
           insert into events (id, tenant, function_id, trigger_type, executed_at, due_at, request_id, schedule, tick)
-          select g.id, g.tenant, g.function_id, 'cron', g.now, g.now, g.id::text, g.schedule, g.at
+          select g.id, g.tenant, g.function_id, 'cron', g.now, now(), g.id::text, g.schedule, g.at
           from given g join first using (function_id)
           on conflict do nothing
           returning id, function_id

@@ -6,6 +6,7 @@ import { newDataDir } from '../support/data_dir.js';
 import { type DatabaseUrl, databaseUrl } from '../support/database_url.js';
 import { endLeases, endOf, eventRows, executionOf, hurry, respondAsync, takenBy } from '../support/due.js';
 import { type Gate, startGate } from '../support/gate.js';
+import { scrape, total } from '../support/metrics.js';
 import { startNode, type TestNode, until } from '../support/node.js';
 import { run, startTestPostgres, type TestPostgres } from '../support/postgres.js';
 import { denoProcessesOf, routersOf } from '../support/processes.js';
@@ -107,7 +108,7 @@ describe('due work that runs', () => {
     expect((await executionOf(node, more[0] ?? '')).logs).toContain('attempt 1 of 4 failed');
   });
 
-  it('finishes before its node stops, and what waits is there for the next one', async () => {
+  it('finishes before its node stops', async () => {
     const ids = await inFlight(1);
     const stopping = node.stop();
     await until(async () => (await fetch(`${node.url}/readyz`).catch(() => null))?.status !== 200);
@@ -116,6 +117,18 @@ describe('due work that runs', () => {
     expect(await eventRows(database)).toEqual([]);
     const [row] = await run(database, `select status from executions where id = '${ids[0]}'`);
     expect(row?.status).toBe('success');
+  });
+
+  it('waits where no node has places for it, and is there for the next one that has', async () => {
+    await node.stop();
+    const env = { DATABASE_URL: address.url, HEARTH_ROUTERS: '1', HEARTH_EVENTS_CONCURRENCY: '0' };
+    node = await startNode(env, { dataDir, keepData: true });
+    const id = await takenBy(node, 'gated');
+    await until(async () => total(await scrape(node.metrics_url), 'hearth_events_due') === 1);
+    expect((await executionOf(node, id)).status).toBe('pending');
+    await node.stop();
+    node = await start();
+    expect((await endOf(node, id)).status).toBe('success');
   });
 
   it('is given back where it does not finish in the time that its node has to stop', async () => {

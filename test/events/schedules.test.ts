@@ -31,6 +31,7 @@ beforeAll(async () => {
   const env = { DATABASE_URL: address.url, HEARTH_SECRET_KEY: SECRET_KEY, HEARTH_ROUTERS: '1' };
   nodes = await Promise.all([startNode(env), startNode(env)]);
   await node().deploy('clock', 'export default () => 1;', { cron_schedule: EVERY_SECOND });
+  await until(async () => (await executions('clock')).length > 0);
 });
 
 afterAll(async () => {
@@ -57,8 +58,8 @@ async function change(name: string, settings: Record<string, unknown>) {
 
 /** Two ticks of a function that goes on have come: those of any other would have, too. */
 async function ticksPass() {
-  const before = (await executions('clock')).length;
-  await until(async () => (await executions('clock')).length >= before + 2);
+  const last = (await executions('clock'))[0]?.id;
+  await until(async () => (await executions('clock')).findIndex(({ id }) => id === last) >= 2);
 }
 
 describe('two nodes on one database', () => {
