@@ -5,6 +5,8 @@ import { figure, median, round } from './statistics.mjs';
 
 const CONNECTIONS = [1, 4, 16, 64, 256];
 const ROUNDS = 3;
+/** Those that a target is set for. */
+const MORE = new Set([16, 64]);
 
 /** `own`: the peer that is compared. */
 export async function measureConcurrency(own, peers, { seconds, warm, by }) {
@@ -13,7 +15,7 @@ export async function measureConcurrency(own, peers, { seconds, warm, by }) {
   for (const peer of Object.values(peers)) await load({ ...peer, connections: 16, seconds: warm, by });
   for (const connections of CONNECTIONS) {
     const rates = Object.fromEntries(Object.keys(peers).map((name) => [name, []]));
-    for (let n = 0; n < ROUNDS; n++) {
+    for (let n = 0; n < (MORE.has(connections) ? 2 * ROUNDS : ROUNDS); n++) {
       for (const [name, peer] of rotated(Object.entries(peers), n)) {
         await untilQuiet();
         await load({ ...peer, connections, seconds: 1, by });

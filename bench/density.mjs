@@ -14,11 +14,11 @@ const WIDTH = 16;
 
 export async function measureDensity(options) {
   const dataDir = await folder();
+  const fewDir = await folder();
   const starts = [];
-  const memory = [];
+  const ratios = [];
   let node = await startHearth(dataDir, { HEARTH_ROUTERS: '1' });
   let deployed = 0;
-  const peers = [];
   for (const size of SIZES) {
     await deployUpTo(node, deployed, size);
     deployed = size;
@@ -26,20 +26,21 @@ export async function measureDensity(options) {
     node = await startHearth(dataDir, { HEARTH_ROUTERS: '1' });
     starts.push(node.readyMs);
     await untilQuiet();
-    memory.push(rssOf(node));
     figure('start_by_functions', node.readyMs, 'ms', { functions: size });
-    figure('node_rss_by_functions', memory.at(-1), 'MiB', {
+    figure('node_rss_by_functions', rssOf(node), 'MiB', {
       functions: size,
       of: 'supervisor and one router',
     });
-    peers.push(await routingCost(node, options));
-    figure('throughput_by_functions', peers.at(-1), 'requests/s', { functions: size });
+    const few = await startHearth(fewDir, { HEARTH_ROUTERS: '1' });
+    if (size === SIZES[0]) await deployUpTo(few, 0, SIZES[0]);
+    ratios.push(await routingCost(node, few, size, options));
+    await few.stop();
   }
   await live(node);
   await node.stop();
   return {
     startAddedMs: starts.at(-1) - starts[0],
-    routingRatio: peers.at(-1) / peers[0],
+    routingRatio: ratios.at(-1),
   };
 }
 
@@ -56,17 +57,30 @@ async function deployUpTo(node, from, to) {
   await Promise.all(Array.from({ length: WIDTH }, worker));
 }
 
-/** Calls per second of one function, in as many rounds as the rest. */
-async function routingCost(node, { rounds, seconds, connections, by }) {
-  const headers = { authorization: `Bearer ${node.credentials.anon_key}` };
-  const peer = { url: `${node.url}/functions/v1/f-1`, headers, connections, by };
-  await load({ ...peer, seconds: 5 });
-  const rates = [];
-  for (let n = 0; n < rounds; n++) {
-    await untilQuiet();
-    rates.push((await load({ ...peer, seconds })).perSecond);
+/** Calls per second of one function, by turns with a node that has as few as there are at first; resolves with the ratio. */
+async function routingCost(node, few, functions, { rounds, seconds, connections, by }) {
+  const peers = [node, few].map(({ url, credentials }) => ({
+    url: `${url}/functions/v1/f-1`,
+    headers: { authorization: `Bearer ${credentials.anon_key}` },
+    connections,
+    by,
+  }));
+  for (const peer of peers) await load({ ...peer, seconds: 5 });
+  const rates = peers.map(() => []);
+  for (let n = 0; n < 2 * rounds; n++) {
+    for (const at of n % 2 === 0 ? [0, 1] : [1, 0]) {
+      await untilQuiet();
+      await load({ ...peers[at], seconds: 1 });
+      rates[at].push((await load({ ...peers[at], seconds })).perSecond);
+    }
   }
-  return median(rates);
+  const ratios = rates[0].map((rate, n) => rate / rates[1][n]);
+  figure('throughput_by_functions', median(rates[0]), 'requests/s', {
+    functions,
+    over_few: round(median(ratios)),
+    rounds: ratios.map(round),
+  });
+  return median(ratios);
 }
 
 function rssOf(node) {

@@ -231,4 +231,20 @@ describe('the connection', () => {
     expect(got).toBe(size);
     connection.destroy();
   });
+
+  it('reads the next answer where the end of the last one found the reader full', async () => {
+    serve = atOnce('HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc');
+    const connection = new Connection(path);
+    await new Promise<void>((resolve, reject) => {
+      connection.send(GET, {
+        onHeaders: () => {},
+        onData: () => false,
+        onComplete: resolve,
+        onError: reject,
+      });
+    });
+    expect(connection.reusable).toBe(true);
+    expect((await send(connection)).body).toBe('abc');
+    connection.destroy();
+  });
 });

@@ -235,6 +235,8 @@ export class Connection {
 
   private complete(): void {
     this.state = Reading.Idle;
+    // Whoever was too full for its last bytes has no more to say here: the next answer is another's.
+    if (this.socket.isPaused()) this.socket.resume();
     const { handler } = this;
     this.handler = null;
     handler?.onComplete();
