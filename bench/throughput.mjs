@@ -18,7 +18,7 @@ const NAMES = {
   h: 'Hearth, one router, an anon key on each call',
   i: 'Hearth, one router, a function for everyone, no credential',
   j: 'Hearth, one router, no telemetry',
-  k: 'Hearth, one router, metrics, logs and 100 traces a second to a collector',
+  k: 'Hearth, one router, metrics, logs and 20 traces a second to a collector',
   l: 'Hearth, one router, metrics, logs and every trace to a collector',
 };
 

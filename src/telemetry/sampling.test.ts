@@ -28,15 +28,15 @@ describe('the sampler', () => {
     expect([root(), child(true), child(false), errors]).toEqual([true, true, false, []]);
   });
 
-  it('records no more than 100 new traces a second then, and 1000 that callers record', () => {
+  it('records no more than 20 new traces a second then, and 1000 that callers record', () => {
     const { root, child, clock } = sampler();
     const recorded = () => Array.from({ length: 500 }, () => root()).filter(Boolean).length;
-    expect(recorded()).toBe(100);
+    expect(recorded()).toBe(20);
     expect(Array.from({ length: 5000 }, () => child(true)).filter(Boolean)).toHaveLength(1000);
     clock.now += 250;
-    expect(recorded()).toBe(25);
+    expect(recorded()).toBe(5);
     clock.now += 60_000;
-    expect(recorded()).toBe(100);
+    expect(recorded()).toBe(20);
     const asked = sampler('parentbased_always_on');
     expect(Array.from({ length: 500 }, () => asked.root()).every(Boolean)).toBe(true);
   });

@@ -6,12 +6,12 @@ import type { ParentContext } from './trace_context.js';
 export type Sampler = (traceId: string, parent: ParentContext | null) => boolean;
 
 /** Traces a second that a process records where no sampler is named, so that none has to be: new ones, and callers'. */
-const UNASKED_NEW = 100;
+const UNASKED_NEW = 20;
 const UNASKED_CALLERS = 1000;
 
 /**
  * OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. When nothing is said, or nothing known, which `onError` is told:
- * `parentbased_always_on`, OpenTelemetry's default, but no more than 100 new traces a second and 1000 that callers record.
+ * `parentbased_always_on`, OpenTelemetry's default, but no more than 20 new traces a second and 1000 that callers record.
  * Source: OpenTelemetry, "Environment Variable Specification", General SDK configuration.
  *
  * @param now ms of a clock that only runs forwards.
