@@ -106,7 +106,7 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
 
   async function spawn(kind: BlankKind): Promise<DenoProcess> {
     const start = performance.now();
-    const process = await spawnOne(kind, runnerCache.file());
+    const process = await spawnOne(kind, runnerCache.folder());
     alive.set(process.id, process);
     void process.ended.then(() => {
       alive.delete(process.id);

@@ -50,7 +50,8 @@ export type FromRunner =
   | { t: 'end'; id: string; cpuUs: number }
   | { t: 'hold'; on: boolean }
   | { t: 'v8'; data: string }
-  | { t: 'own-cache'; data: string };
+  /** The databases of `RUNNER_CACHE_FILES`, in that order, in base64. */
+  | { t: 'own-cache'; data: string[] };
 
 export interface LogOrigin {
   of: TraceOrigin;

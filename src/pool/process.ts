@@ -93,8 +93,8 @@ export interface DenoProcess {
   readonly held: boolean;
   readonly ended: Promise<Ending>;
   specialise(what: Specification, events: ProcessEvents): Promise<Specialised>;
-  /** V8's code cache of the runner (runner_cache.ts), of a blank process that is not to become anything else. */
-  ownCache(): Promise<Buffer>;
+  /** The databases of the runner (runner_cache.ts), of a blank process that is not to become anything else. */
+  ownCache(): Promise<Buffer[]>;
   setEnv(values: Record<string, string>): void;
   /** Collects its garbage and gives back what memory it can: takes some ms of its CPU. */
   trim(): void;
@@ -109,7 +109,7 @@ export interface SpawnOptions extends Omit<LaunchOptions, 'dir' | 'user' | 'runn
   sandbox: Sandbox;
   /** ms until it has to be ready. */
   readyTimeoutMs: number;
-  /** V8's code cache of the runner, as a file; null: it compiles all itself. */
+  /** The folder with the databases of the runner; null: it parses and compiles all itself. */
   runnerCache: string | null;
 }
 
@@ -132,7 +132,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   let pid: number | null = null;
   let pings = 0;
   let mayReadEnv = false;
-  let giveCache: ((bytes: Buffer) => void) | null = null;
+  let giveCache: ((databases: Buffer[]) => void) | null = null;
   /** Characters of base64 that a code cache may have; 0: none is expected. */
   let maxCacheText = 0;
   let claimNext: { resolve(value: Specialised): void; reject(error: Error): void } | null = null;
@@ -146,17 +146,18 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   if (user !== null) await chown(join(dir, 'run', CONTROL_SOCKET), user, user);
   const codeFiles = openCodeFiles(join(dir, 'code'));
   const runnerCache = await openRunnerCacheFor(options.runnerCache, dir, sandbox, user);
-  const launch = launchCommand(sandbox, { ...options, dir, user, runnerCache: runnerCache !== null });
+  const launch = launchCommand(sandbox, { ...options, dir, user, runnerCache: runnerCache.length > 0 });
   const filter = launch.filter === null ? 'ignore' : openSync(launch.filter, 'r');
   const child = spawn(launch.command, launch.args, {
     env: launch.env,
     cwd: dir,
-    stdio: ['ignore', 'pipe', 'pipe', launch.tellsPid ? 'pipe' : 'ignore', filter, runnerCache ?? 'ignore'],
+    ...(launch.startAs === null ? {} : { uid: launch.startAs, gid: launch.startAs }),
+    stdio: ['ignore', 'pipe', 'pipe', launch.tellsPid ? 'pipe' : 'ignore', filter, ...runnerCache],
     // Out of the terminal's process group: Ctrl-C is the supervisor's to handle.
     detached: true,
   });
   if (filter !== 'ignore') closeSync(filter);
-  if (runnerCache !== null) closeSync(runnerCache);
+  for (const file of runnerCache) closeSync(file);
   if (!launch.tellsPid) pid = child.pid ?? null;
   else
     readPid(child, (found) => {
@@ -229,7 +230,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         held = message.on;
         break;
       case 'own-cache':
-        giveCache?.(Buffer.from(message.data, 'base64'));
+        giveCache?.(message.data.map((text) => Buffer.from(text, 'base64')));
         break;
       case 'v8':
         // Once, where it was asked for: it may be anything by now, and as long as a line.
@@ -310,13 +311,13 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       }
     },
     async ownCache() {
-      const given = new Promise<Buffer>((resolve) => {
+      const given = new Promise<Buffer[]>((resolve) => {
         giveCache = resolve;
       });
       control.send({ t: 'own-cache' });
-      const bytes = await Promise.race([given, ended.then(() => null)]);
-      if (bytes === null) throw new Error("the process that was to give the runner's code cache ended");
-      return bytes;
+      const databases = await Promise.race([given, ended.then(() => null)]);
+      if (databases === null) throw new Error("the process that was to give the runner's code cache ended");
+      return databases;
     },
     setEnv(values) {
       // Without the permission nothing reads it, and the process itself may not write it.

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { V8_CACHE_FILE } from './deno_dir.js';
+import { RUNNER_CACHE_FILES } from './deno_dir.js';
 import type { Sandbox } from './sandbox.js';
 
 /** Readable to the process's user alone, and its own to write to only where it has to. */
@@ -20,29 +20,36 @@ export async function makeFolders(dir: string, sandbox: Sandbox, user: number | 
 }
 
 /**
- * The runner's code cache on its way to a process: an open file for bubblewrap to copy it from, and a copy in the folder
- * where there is no bubblewrap. Null where there is none, or it has been removed meanwhile: it is done without.
+ * The runner's databases on their way to a process: open files for bubblewrap to copy them from, and copies in the folder
+ * where there is no bubblewrap. None where there are none, or they have been removed meanwhile: it is done without.
  */
 export async function openRunnerCacheFor(
-  path: string | null,
+  folder: string | null,
   dir: string,
   sandbox: Sandbox,
   user: number | null,
-): Promise<number | null> {
-  if (path === null) return null;
-  let file: number;
+): Promise<number[]> {
+  if (folder === null) return [];
+  const files: number[] = [];
   try {
-    file = openSync(path, 'r');
+    for (const name of RUNNER_CACHE_FILES) files.push(openSync(join(folder, name), 'r'));
   } catch {
-    return null;
+    closeAll(files);
+    return [];
   }
-  if (sandbox.kind === 'bwrap') return file;
+  if (sandbox.kind === 'bwrap') return files;
   try {
-    const copy = join(dir, 'deno', V8_CACHE_FILE);
-    await writeFile(copy, readFileSync(file), { mode: 0o600 });
-    if (user !== null) await chown(copy, user, user);
+    for (const [index, name] of RUNNER_CACHE_FILES.entries()) {
+      const copy = join(dir, 'deno', name);
+      await writeFile(copy, readFileSync(files[index] as number), { mode: 0o600 });
+      if (user !== null) await chown(copy, user, user);
+    }
   } finally {
-    closeSync(file);
+    closeAll(files);
   }
-  return null;
+  return [];
+}
+
+function closeAll(files: readonly number[]) {
+  for (const file of files) closeSync(file);
 }

@@ -1,4 +1,5 @@
 /** Reads what a process says: it runs code that nobody trusts, so everything is looked at. */
+import { RUNNER_CACHE_FILES } from './deno_dir.js';
 import { type FromRunner, type FunctionSpan, SPAN_LIMITS, type TraceOrigin } from './messages.js';
 
 const LEVELS: readonly unknown[] = ['debug', 'info', 'log', 'warn', 'error'];
@@ -38,8 +39,9 @@ function isMessage(value: unknown): value is FromRunner {
     case 'hold':
       return typeof value.on === 'boolean';
     case 'v8':
-    case 'own-cache':
       return typeof value.data === 'string';
+    case 'own-cache':
+      return isList(value.data, RUNNER_CACHE_FILES.length, (item) => typeof item === 'string');
     default:
       return false;
   }

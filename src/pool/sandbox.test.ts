@@ -62,6 +62,7 @@ async function look(sandbox: Sandbox, net: boolean): Promise<Record<string, unkn
   const child = spawn(launch.command, args, {
     env: launch.env,
     cwd: dir,
+    ...(launch.startAs === null ? {} : { uid: launch.startAs, gid: launch.startAs }),
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', filter],
   });
   if (filter !== 'ignore') closeSync(filter);

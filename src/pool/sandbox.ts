@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { V8_CACHE_FILE } from './deno_dir.js';
+import { RUNNER_CACHE_FILES } from './deno_dir.js';
 import { INSIDE } from './sandbox_root.js';
 import type { UserIds } from './user_ids.js';
 
@@ -43,7 +43,7 @@ export interface LaunchOptions {
   net: boolean;
   /** The user and group that it runs as; null: the node's. */
   user: number | null;
-  /** Whether file descriptor 5 has the runner's code cache. */
+  /** Whether file descriptors from 5 on have the runner's databases, in the order of `RUNNER_CACHE_FILES`. */
   runnerCache: boolean;
 }
 
@@ -57,6 +57,8 @@ export interface Launch {
   tellsPid: boolean;
   /** A file to be open for reading as file descriptor 4. */
   filter: string | null;
+  /** The user and group to start it as, with no other group; null: as whoever starts it. */
+  startAs: number | null;
 }
 
 /**
@@ -70,6 +72,8 @@ const RUNTIME_MB = 64;
 export const SCRATCH_MB = 64;
 const DENO_DIR_MB = 64;
 const OPEN_FILES = 1024;
+/** Those before it: standard streams, bubblewrap's pipe for the pid, the filter. */
+const FIRST_CACHE_FD = 5;
 /** What a process makes in its `run/`, and what waits for it there. */
 export const SOCKET_FILES = { http: 's.sock', frames: 'f.sock', progress: 'progress' };
 export const CONTROL_SOCKET = 'c.sock';
@@ -107,7 +111,7 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
 
   const at = (name: string) => join(places.run, name);
   const sockets = [at(SOCKET_FILES.http), at(SOCKET_FILES.frames), at(CONTROL_SOCKET)];
-  const command: string[] = [...asUser(sandbox, options.user, walled)];
+  const command: string[] = walled ? [] : fromOutside(sandbox, options.user);
   if (walled) command.push(bwrap, ...walls(sandbox, options, sandbox.root ?? '', filter !== null), '--');
   if (sandbox.tools.prlimit !== null) {
     // Within the namespaces: the kernel counts the threads of each user namespace on their own.
@@ -154,18 +158,21 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
     inside: { code: places.code, run: places.run },
     tellsPid: walled,
     filter,
+    // bubblewrap gives up what is left of a user's rights: of root's, those that are inherited.
+    startAs: walled ? options.user : null,
   };
 }
 
-/** Another user for the process, and its end with the node's; bubblewrap sees to the latter by itself. */
-function asUser(sandbox: Sandbox, user: number | null, walled: boolean): string[] {
+/** Another user for a process without bubblewrap, and its end with the node's. */
+function fromOutside(sandbox: Sandbox, user: number | null): string[] {
   const { setpriv } = sandbox.tools;
-  if (setpriv === null || (walled && user === null)) return [];
-  const args = walled ? [] : ['--pdeathsig', 'KILL', '--no-new-privs'];
-  if (user !== null) {
-    args.push('--reuid', `${user}`, '--regid', `${user}`, '--clear-groups', '--inh-caps=-all');
-    if (!walled) args.push('--bounding-set=-all');
-  }
+  if (setpriv === null) return [];
+  const args = ['--pdeathsig', 'KILL', '--no-new-privs'];
+  if (user !== null)
+    args.push(
+      ...['--reuid', `${user}`, '--regid', `${user}`, '--clear-groups'],
+      ...['--inh-caps=-all', '--bounding-set=-all'],
+    );
   return [setpriv, ...args, '--'];
 }
 
@@ -214,8 +221,10 @@ function walls(sandbox: Sandbox, options: LaunchOptions, root: string, filtered:
     ...(options.net ? resolver.flatMap((path) => ['--ro-bind-try', path, path]) : []),
     ...tmpfs(INSIDE.scratch, SCRATCH_MB),
     ...tmpfs(INSIDE.denoDir, DENO_DIR_MB),
-    // A copy of its own: what a process writes there is nobody else's.
-    ...(options.runnerCache ? ['--perms', '0600', '--file', '5', `${INSIDE.denoDir}/${V8_CACHE_FILE}`] : []),
+    // Copies of its own: what a process writes there is nobody else's.
+    ...(options.runnerCache ? RUNNER_CACHE_FILES : []).flatMap((name, index) => [
+      ...['--perms', '0600', '--file', `${FIRST_CACHE_FD + index}`, `${INSIDE.denoDir}/${name}`],
+    ]),
     '--ro-bind',
     join(options.dir, 'code'),
     INSIDE.code,

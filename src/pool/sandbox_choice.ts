@@ -1,4 +1,5 @@
 /** Which walls work on this machine: each kind is tried for real, from the strongest down. */
+import { readFileSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,7 +56,7 @@ function told(sandbox: Sandbox, why: string): Sandbox {
 
 /** Of one kind: with a user id for each process, if this node may give them out; or else why it does not work. */
 async function strongest(kind: SandboxKind, options: SandboxOptions): Promise<Sandbox | string> {
-  const mayGive = process.getuid?.() === 0 && options.tools.setpriv !== null;
+  const mayGive = process.getuid?.() === 0 && (kind === 'bwrap' || options.tools.setpriv !== null);
   let failure = 'not as root';
   for (const alone of mayGive ? [true, false] : [false]) {
     if (kind === 'permissions' && !alone) break;
@@ -122,7 +123,23 @@ async function attempt(sandbox: Sandbox, runDir: string, id: number): Promise<vo
     readyTimeoutMs: TRIAL_MS,
     runnerCache: null,
   });
+  const rights = sandbox.users === null ? null : tooManyRights(trial.pid);
   trial.kill('shutdown');
   const ended = await Promise.race([trial.ended, sleep(TRIAL_MS, null, { ref: false })]);
   if (ended === null) throw new Error('its processes cannot be ended');
+  if (rights !== null) throw new Error(rights);
+}
+
+/** What a process with a user id of its own has kept of the node's rights (proc(5)); null: nothing, or nobody can tell. */
+function tooManyRights(pid: number | null): string | null {
+  let status: string;
+  try {
+    status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch {
+    return null; // it has ended, or there is no /proc
+  }
+  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*?)[ \\t]*$`, 'm').exec(status)?.[1] ?? '';
+  if (field('Groups') !== '') return 'its processes keep groups of the node';
+  const capabilities = ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'].map(field);
+  return capabilities.some((bits) => /[1-9a-f]/.test(bits)) ? 'its processes keep capabilities' : null;
 }

@@ -88,7 +88,8 @@ function prepareAhead() {
 }
 
 async function giveOwnCache() {
-  control.send({ t: 'own-cache', data: (await ownCache(await loadSqlite(), denoDir)).toBase64() });
+  const databases = await ownCache(await loadSqlite(), denoDir);
+  control.send({ t: 'own-cache', data: databases.map((bytes) => bytes.toBase64()) });
 }
 
 function loadSqlite() {

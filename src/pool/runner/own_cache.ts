@@ -1,19 +1,18 @@
-/** V8's code cache of the runner itself, as Deno has written it, for the processes to come. */
+/** What Deno and V8 have found out about the runner itself, as Deno has written it, for the processes to come. */
 import type { DatabaseSync } from 'node:sqlite';
-import { V8_CACHE_FILE } from '../deno_dir.ts';
+import { RUNNER_CACHE_FILES, V8_CACHE_FILE } from '../deno_dir.ts';
 
 /** ms between two looks at whether Deno writes on. */
 const LOOK_MS = 150;
 /** Looks in a row that have to find the same. */
 const SETTLED = 3;
 
-/** The database as bytes, once Deno has written all of it. Asked of a process that never has a function. */
+/** The databases as bytes, once Deno has written all of them. Asked of a process that never has a function. */
 export async function ownCache(
   sqlite: { DatabaseSync: new (path: string) => DatabaseSync },
   denoDir: string,
-): Promise<Uint8Array> {
-  const path = `${denoDir}/${V8_CACHE_FILE}`;
-  const database = new sqlite.DatabaseSync(path);
+): Promise<Uint8Array[]> {
+  const database = new sqlite.DatabaseSync(`${denoDir}/${V8_CACHE_FILE}`);
   let same = 0;
   for (let before = -1; same < SETTLED; ) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
@@ -21,6 +20,13 @@ export async function ownCache(
     same = row.entries === before ? same + 1 : 0;
     before = row.entries;
   }
+  database.close();
+  return RUNNER_CACHE_FILES.map((name) => wholeFile(sqlite, `${denoDir}/${name}`));
+}
+
+/** What Deno has put into its log yet is in the file afterwards. */
+function wholeFile(sqlite: { DatabaseSync: new (path: string) => DatabaseSync }, path: string): Uint8Array {
+  const database = new sqlite.DatabaseSync(path);
   database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   database.close();
   return Deno.readFileSync(path);
