@@ -7,6 +7,7 @@ import { FrameKind, MAX_FRAMED_ANSWER } from '../frames.ts';
 import type { Claim } from '../messages.ts';
 import { BadAnswer, toResponse, withHeader } from './answer.ts';
 import { type Control, thrownToJson } from './control.ts';
+import { after } from './deno_core.ts';
 import { describe } from './describe.ts';
 import type { Execution, Executions } from './execution.ts';
 import { asRequest, FramedRequest, INTERNAL } from './framed_request.ts';
@@ -272,7 +273,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
       onCall(channel, 0, REHEARSED, null);
     }
     handler = undefined;
-    await new Promise((resolve) => setTimeout(resolve, 0)); // those that answer later have then
+    await new Promise<void>((resolve) => after(0, resolve)); // those that answer later have then
     open.delete(channel);
   }
 

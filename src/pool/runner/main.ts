@@ -11,6 +11,7 @@ import { BadAnswer } from './answer.ts';
 import { createCalls } from './calls.ts';
 import { type ModuleCache, openModuleCache } from './code_cache.ts';
 import { openControl } from './control.ts';
+import { after, cancel } from './deno_core.ts';
 import { describe } from './describe.ts';
 import { createExecutions } from './execution.ts';
 import { listenForFrames } from './frames.ts';
@@ -29,7 +30,6 @@ for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
 const { entries } = Object;
 const setEnv = Deno.env.set.bind(Deno.env);
 const now = performance.now.bind(performance);
-const later = setTimeout;
 const revoke = Deno.permissions.revokeSync.bind(Deno.permissions);
 
 /** Looks for V8's code cache, the last of them 1.3 s after the module has run. */
@@ -52,7 +52,7 @@ serve({ path: listenPath, onListen: () => {}, onError: calls.unanswerable }, cal
 void listenForFrames(framesPath, progressPath, calls.frames);
 hideMachine();
 control.send({ t: 'ready' });
-const ahead = later(prepareAhead, IDLE_MS);
+const ahead = after(IDLE_MS, prepareAhead);
 await control.listen(onMessage);
 Deno.exit(0);
 
@@ -71,7 +71,7 @@ function onMessage(message: ToRunner) {
       trim();
       break;
     case 'claim':
-      clearTimeout(ahead);
+      cancel(ahead);
       void specialise(message.claim);
       break;
   }
@@ -124,7 +124,11 @@ async function specialise(claim: Claim) {
     control.send({ t: 'failed', error: describe(thrown) });
     return;
   }
-  if (cache !== null) later(handBack, 20, cache, claim.harvest ? HARVESTS : 0, 20);
+  if (cache !== null) handBackSoon(cache, claim.harvest ? HARVESTS : 0, 20);
+}
+
+function handBackSoon(cache: ModuleCache, tries: number, waitMs: number) {
+  after(waitMs, () => handBack(cache, tries, waitMs));
 }
 
 /** Deno writes V8's code cache some time after the module has run: looked for a few times, less and less often. */
@@ -132,7 +136,7 @@ function handBack(cache: ModuleCache, tries: number, waitedMs: number) {
   try {
     const bytes = tries > 0 ? cache.harvest() : null;
     if (bytes === null && tries > 1) {
-      later(handBack, 2 * waitedMs, cache, tries - 1, 2 * waitedMs);
+      handBackSoon(cache, tries - 1, 2 * waitedMs);
       return;
     }
     cache.close();

@@ -4,6 +4,9 @@ import { describe } from './describe.ts';
 import type { Executions } from './execution.ts';
 import type { Logs } from './logs.ts';
 
+/** As they are before any function's code runs: timers are made with them later. */
+const { defineProperties, defineProperty, getOwnPropertyDescriptor, getOwnPropertyDescriptors } = Object;
+
 export interface PlatformOptions {
   control: Control;
   executions: Executions;
@@ -75,21 +78,42 @@ export function hideMachine() {
   Reflect.deleteProperty(Navigator.prototype, 'gpu');
 }
 
-/** Deno leaves a timer's context before it reports what the timer threw: reported from within, it finds its execution. */
+/**
+ * Deno leaves a timer's context before it reports what the timer threw: reported from within, it finds its execution. Deno
+ * loads its timers when they are first looked at, and this does no sooner.
+ */
 function reportFrom(name: 'setTimeout' | 'setInterval') {
-  const start = Reflect.get<object, string>(globalThis, name);
+  const found = getOwnPropertyDescriptor(globalThis, name);
+  const load = found?.get ?? (() => found?.value);
   const report = globalThis.reportError;
-  const timer = (callback: unknown, ...rest: unknown[]) => {
-    if (typeof callback !== 'function') return start(callback, ...rest);
-    const reported = (...args: unknown[]) => {
-      try {
-        callback(...args);
-      } catch (thrown) {
-        report(thrown);
-      }
+  const become = (value: unknown) =>
+    defineProperty(globalThis, name, { value, writable: true, enumerable: true, configurable: true });
+
+  function make() {
+    const start = load() as (...args: unknown[]) => unknown;
+    const timer = (callback: unknown, ...rest: unknown[]) => {
+      if (typeof callback !== 'function') return start(callback, ...rest);
+      const reported = (...args: unknown[]) => {
+        try {
+          callback(...args);
+        } catch (thrown) {
+          report(thrown);
+        }
+      };
+      return start(reported, ...rest);
     };
-    return start(reported, ...rest);
-  };
-  Object.defineProperties(timer, Object.getOwnPropertyDescriptors(start));
-  Object.defineProperty(globalThis, name, { value: timer, writable: true, configurable: true });
+    defineProperties(timer, getOwnPropertyDescriptors(start));
+    return timer;
+  }
+
+  defineProperty(globalThis, name, {
+    get() {
+      const timer = make();
+      become(timer);
+      return timer;
+    },
+    set: become,
+    enumerable: true,
+    configurable: true,
+  });
 }

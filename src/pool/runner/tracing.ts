@@ -3,7 +3,6 @@
  * `@opentelemetry/api`, and one for each `fetch`, become children of the call's, and go to the supervisor. Deno's own
  * OpenTelemetry is left off: it would need a collector that untrusted code can reach (decision 21).
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   type FunctionSpan,
   type LogOrigin,
@@ -13,6 +12,7 @@ import {
 } from '../messages.ts';
 import { Context, offerApi, SPAN_KEY } from './api_global.ts';
 import type { Control } from './control.ts';
+import { createFollowing } from './deno_core.ts';
 import type { Execution, Executions } from './execution.ts';
 import { OwnUint8Array, slice, uncurry } from './intrinsics.ts';
 import type { Logs } from './logs.ts';
@@ -59,9 +59,7 @@ interface ExecutionTrace {
 const MAX_TIME = 8.64e15;
 
 export function startTracing(what: Tracing, { control, executions, logs }: TracingOptions): void {
-  const contexts = new AsyncLocalStorage<Context>();
-  const entered = contexts.getStore.bind(contexts);
-  const run = contexts.run.bind(contexts) as Tracer['run'];
+  const { run, current: entered } = createFollowing<Context>();
   const traces = new WeakMap<Execution, ExecutionTrace>();
   const getTrace = uncurry(WeakMap.prototype.get).bind(null, traces) as (
     e: Execution,
