@@ -109,7 +109,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     releasers.push(() => routers.drain(0));
     const runDir = await makeRunDir();
     releasers.push(runDir.remove);
-    folders.push(runDir.path);
+    folders.push(runDir.path, ...(runDir.memory === null ? [] : [runDir.memory]));
     const runnerPath = join(dist, 'pool/runner.js');
     const sandboxing = sandboxFor(config, {
       denoPath,
@@ -186,6 +186,7 @@ export function startNode(env: Readonly<Record<string, string | undefined>>, dis
     supervisor = await startSupervisor({
       store,
       runDir: runDir.path,
+      memoryDir: runDir.memory,
       poolCacheDir: join(config.dataDir, 'runner'),
       sandbox,
       poolSize: config.poolSize,

@@ -10,6 +10,9 @@ import { promisify } from 'node:util';
 /** In the process's folder of code. */
 export const MODULE_FILE = 'main.js';
 export const V8_FILE = 'v8.bin';
+const MAP_FILE = `${MODULE_FILE}.map`;
+/** All that can be in that folder. */
+export const CODE_FILES = [MODULE_FILE, MAP_FILE, V8_FILE] as const;
 
 export interface CodeFiles {
   /**
@@ -24,14 +27,14 @@ export interface CodeFiles {
 }
 
 const INLINE_MAP = '//# sourceMappingURL=data:application/json;base64,';
-const MAP_COMMENT = Buffer.from(`//# sourceMappingURL=${MODULE_FILE}.map\n`);
+const MAP_COMMENT = Buffer.from(`//# sourceMappingURL=${MAP_FILE}\n`);
 /** Bytes up to which a write takes less than a turn through the thread pool. */
 const AT_ONCE_BYTES = 256 * 1024;
 const writeInPool = promisify(write);
 
 /** @param dir exists, and has none of the files. */
 export function openCodeFiles(dir: string): CodeFiles {
-  const files = [MODULE_FILE, `${MODULE_FILE}.map`].map((name) => openSync(join(dir, name), 'wx', 0o444));
+  const files = [MODULE_FILE, MAP_FILE].map((name) => openSync(join(dir, name), 'wx', 0o444));
 
   /** Files that are being written are not the process's end's to close. */
   function takeFiles(): number[] {

@@ -8,11 +8,14 @@ import {
   type Specification,
   spawnDeno,
 } from './process.js';
+import { hasRoom } from './run_dir.js';
 import { openRunnerCache } from './runner_cache.js';
 import type { Sandbox } from './sandbox.js';
 
 export interface PoolOptions {
   runDir: string;
+  /** In memory (run_dir.ts), for processes behind bubblewrap while it has room; null: there is none. */
+  memoryDir: string | null;
   sandbox: Sandbox;
   /** Of its own, for what it keeps from one run to the next. */
   cacheDir: string;
@@ -64,7 +67,7 @@ const READY_TIMEOUT_MS = 15_000;
 const ACQUIRE_TIMEOUT_MS = 20_000;
 
 export async function createPool(options: PoolOptions): Promise<Pool> {
-  const { sandbox, runDir } = options;
+  const { sandbox } = options;
   const alive = new Map<number, DenoProcess>();
   const spawning = createGate(Math.max(2, cpus().length));
   let lastId = 0;
@@ -101,6 +104,7 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
 
   function spawnOne(kind: BlankKind, cache: string | null): Promise<DenoProcess> {
     const id = ++lastId;
+    const runDir = folderForProcesses(options);
     return spawnDeno({ id, runDir, sandbox, readyTimeoutMs: READY_TIMEOUT_MS, runnerCache: cache, ...kind });
   }
 
@@ -149,6 +153,11 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
       await Promise.all([...alive.values()].map((process) => process.ended));
     },
   };
+}
+
+/** Deno lets nobody have a file below /dev, whatever it is permitted: without bubblewrap it is the disk. */
+function folderForProcesses({ sandbox, memoryDir, runDir }: PoolOptions): string {
+  return sandbox.kind === 'bwrap' && memoryDir !== null && hasRoom(memoryDir) ? memoryDir : runDir;
 }
 
 /** Lets a given number of tasks run at once; spawning more than the cores can start only slows each. */

@@ -1,8 +1,7 @@
 /** One Deno process: spawned blank, claimed for one version of one function, watched until it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync } from 'node:fs';
-import { chown, rename, rm } from 'node:fs/promises';
+import { chownSync, closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { MODULE_FILE, openCodeFiles, V8_FILE } from './code_files.js';
@@ -18,7 +17,7 @@ import type {
   Tracing,
 } from './messages.js';
 import { readOutput } from './output.js';
-import { makeFolders, openRunnerCacheFor } from './process_folders.js';
+import { makeFolders, openRunnerCacheFor, removeFolders, takeSockets } from './process_folders.js';
 import { CONTROL_SOCKET, type LaunchOptions, launchCommand, type Sandbox, SOCKET_FILES } from './sandbox.js';
 
 export type ProcessState = 'blank' | 'specialising' | 'live' | 'gone';
@@ -121,7 +120,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   const { sandbox } = options;
   const user = sandbox.users?.take() ?? null;
   if (sandbox.users !== null && user === null) throw new Error('every user id for processes is taken');
-  await makeFolders(dir, sandbox, user);
+  makeFolders(dir, sandbox, user);
   const token = randomBytes(9).toString('base64url');
 
   let state: ProcessState = 'blank';
@@ -143,9 +142,9 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
   });
 
   const control: ControlChannel = await openControlChannel(join(dir, 'run', CONTROL_SOCKET), onMessage);
-  if (user !== null) await chown(join(dir, 'run', CONTROL_SOCKET), user, user);
+  if (user !== null) chownSync(join(dir, 'run', CONTROL_SOCKET), user, user);
   const codeFiles = openCodeFiles(join(dir, 'code'));
-  const runnerCache = await openRunnerCacheFor(options.runnerCache, dir, sandbox, user);
+  const runnerCache = openRunnerCacheFor(options.runnerCache, dir, sandbox, user);
   const launch = launchCommand(sandbox, { ...options, dir, user, runnerCache: runnerCache.length > 0 });
   const filter = launch.filter === null ? 'ignore' : openSync(launch.filter, 'r');
   const child = spawn(launch.command, launch.args, {
@@ -186,8 +185,7 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
         ),
       );
       for (const answer of pongs.values()) answer();
-      // The folder is ours alone, so a failure to remove it can only mean that it is gone already.
-      void rm(dir, { recursive: true, force: true }).catch(() => {});
+      removeFolders(dir, sandbox);
       if (user !== null) sandbox.users?.release(user);
       resolve(ending);
     };
@@ -348,11 +346,12 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     throw new Error(
       `a Deno process did not start: ${early.stderr.trim() || `exit ${early.code ?? early.signal}`}`,
     );
-  // Out of its reach: it can neither replace its sockets nor write to a folder that is no more.
-  await Promise.all(
-    Object.values(SOCKET_FILES).map((name) => rename(join(dir, 'run', name), join(dir, name))),
-  );
-  await rm(join(dir, 'run'), { recursive: true, force: true });
+  try {
+    takeSockets(dir);
+  } catch (error) {
+    kill('failed');
+    throw error;
+  }
   return deno;
 }
 

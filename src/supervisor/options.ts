@@ -13,6 +13,8 @@ import type { Routers } from './routers.js';
 export interface SupervisorOptions {
   store: Store;
   runDir: string;
+  /** In memory, for the folders of processes behind bubblewrap; null: there is none. */
+  memoryDir: string | null;
   /** Where the pool keeps what serves its processes again in the next run. */
   poolCacheDir: string;
   sandbox: Sandbox;

@@ -53,6 +53,7 @@ async function setUp() {
   });
   const pool: Pool = await createPool({
     runDir,
+    memoryDir: null,
     sandbox,
     cacheDir: join(base, 'cache'),
     size: 1,

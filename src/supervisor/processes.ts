@@ -52,6 +52,7 @@ export async function startProcesses(
 
   const pool = await createPool({
     runDir: options.runDir,
+    memoryDir: options.memoryDir,
     cacheDir: options.poolCacheDir,
     sandbox: options.sandbox,
     size: options.poolSize,

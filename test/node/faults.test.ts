@@ -1,13 +1,19 @@
 /** What a node makes of the sudden death of its parts: a Deno process, a router, the supervisor. */
 import { spawn } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Gate, startGate } from '../support/gate.js';
 import { counters, scrape, total } from '../support/metrics.js';
 import { startNode, type TestNode, until } from '../support/node.js';
-import { denoProcessesOf, isRunning, mentioning, processTree, routersOf } from '../support/processes.js';
+import {
+  denoProcessesOf,
+  foldersOf,
+  isRunning,
+  mentioning,
+  processTree,
+  routersOf,
+} from '../support/processes.js';
 
 /** In the code of waits_at_gate.js, and in no other function's. */
 const GATED = 'x-gate';
@@ -141,10 +147,12 @@ describe('a supervisor that is killed', () => {
     expect(tree.length).toBeGreaterThan(8);
     expect(denoProcessesOf(supervisor(), GATED).length).toBeGreaterThan(0);
 
-    const runDir = `hearth-run-${supervisor()}-`;
+    const killed = supervisor();
+    const runDir = `hearth-run-${killed}-`;
+    expect(foldersOf(killed, 'run').length).toBeGreaterThan(0);
     // A sandbox that is half built when its builder dies waits for it for ever.
     const halfBuilt = spawn('sleep', ['60'], { argv0: join(tmpdir(), `${runDir}half`, 'built') });
-    process.kill(supervisor(), 'SIGKILL');
+    process.kill(killed, 'SIGKILL');
     await until(() => tree.every((each) => !isRunning(each)));
     await until(() => mentioning(node.dataDir, runDir).length === 0);
     expect(halfBuilt.signalCode).toBe('SIGKILL');
@@ -153,7 +161,7 @@ describe('a supervisor that is killed', () => {
     try {
       expect(next.anon_key).toBe(node.anon_key);
       expect((await outcome(next.call('kept'))).status).toBe(200);
-      expect((await readdir(tmpdir())).filter((name) => name.startsWith(runDir))).toEqual([]);
+      expect(foldersOf(killed, 'run')).toEqual([]);
       expect(await next.stop()).toBe(0);
     } finally {
       await next.remove();

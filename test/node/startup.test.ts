@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { databaseUrl } from '../support/database_url.js';
 import { root, startNode, until } from '../support/node.js';
 import { startTestPostgres, run as statement } from '../support/postgres.js';
-import { mentioning } from '../support/processes.js';
+import { foldersOf, mentioning } from '../support/processes.js';
 import { type Run, runToEnd } from '../support/run.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -268,9 +268,6 @@ describe('a stop during the start', () => {
     expect(run.signal === 'SIGTERM' || run.status === 0).toBe(true);
     expect(run.stderr).toBe('');
     await until(() => mentioning(dataDir, `hearth-run-${pid}-`, `hearth-pg-${pid}-`).length === 0);
-    const left = (await readdir(tmpdir())).filter((name) =>
-      new RegExp(`^hearth-(run|pg)-${pid}-`).test(name),
-    );
-    expect(left).toEqual([]);
+    expect(foldersOf(pid)).toEqual([]);
   });
 });

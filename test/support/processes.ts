@@ -1,5 +1,7 @@
 /** The processes of a node as the system shows them (proc(5)): all that descend from it, and what each one is. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 export interface SystemProcess {
   pid: number;
@@ -65,6 +67,15 @@ export function denoProcessesOf(supervisor: number, text: string): SystemProcess
     // Behind bubblewrap it is the child; without, it is this process itself.
     return [tree.find(({ parent }) => parent === process.pid) ?? process];
   });
+}
+
+/** The temporary folders of the node with this pid: for its processes, on the disk and in memory, and of its database. */
+export function foldersOf(pid: number | undefined, kind: 'run' | 'pg' | 'any' = 'any'): string[] {
+  const own = new RegExp(`/hearth-${kind === 'any' ? '(run|pg)' : kind}-${pid}-[^/]*$`);
+  return [tmpdir(), '/dev/shm']
+    .filter(existsSync)
+    .flatMap((base) => readdirSync(base).map((name) => join(base, name)))
+    .filter((path) => own.test(path));
 }
 
 /** The folder of the process of a node that has become a function of which the code has `text` in it. */

@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorOf, executionOf, followLog } from '../support/answers.js';
@@ -10,7 +9,7 @@ import { type DatabaseUrl, databaseUrl } from '../support/database_url.js';
 import { type Gate, startGate } from '../support/gate.js';
 import { startNode, type TestNode, until } from '../support/node.js';
 import { run } from '../support/postgres.js';
-import { processTree } from '../support/processes.js';
+import { foldersOf, processTree } from '../support/processes.js';
 import { runToEnd } from '../support/run.js';
 
 const OLD_KEY = 'the first key that secrets are sealed with';
@@ -482,11 +481,9 @@ describe('after all that, a secret', () => {
     );
     expect(texts.length).toBeGreaterThan(8);
     texts.push(execFileSync('ps', ['axeww'], { maxBuffer: 64 * 1024 * 1024 }));
-    const runDirs = readdirSync(tmpdir()).filter((name) =>
-      name.startsWith(`hearth-run-${node.process.pid}-`),
-    );
-    expect(runDirs).toHaveLength(1);
-    const files = runDirs.flatMap((name) => filesBelow(join(tmpdir(), name)));
+    const runDirs = foldersOf(node.process.pid, 'run');
+    expect(runDirs.length).toBeGreaterThan(0);
+    const files = runDirs.flatMap(filesBelow);
     expect(files.length).toBeGreaterThan(2);
     expect(holding([...texts, ...files.map(tryRead)])).toEqual([]);
   });
