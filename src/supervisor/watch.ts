@@ -1,13 +1,9 @@
 /** Watches the processes: memory and CPU by one sweep over all, and event loops by asking those that work. */
-import pidusage from 'pidusage';
 import type { DenoProcess } from '../pool/process.js';
+import { createUsageReader, type Usage } from './process_stat.js';
 
-export interface Sample {
+export interface Sample extends Usage {
   process: DenoProcess;
-  /** Bytes of resident memory. */
-  memory: number;
-  /** ms of CPU since the process started. */
-  cpuMs: number;
 }
 
 export interface WatchOptions {
@@ -33,6 +29,7 @@ const STUCK_MS = 500;
 
 export function startWatch(options: WatchOptions): Watch {
   const asked = new Map<number, DenoProcess>();
+  const usage = createUsageReader();
   let sampling = false;
   let stopped = false;
 
@@ -42,15 +39,12 @@ export function startWatch(options: WatchOptions): Watch {
     try {
       const processes = new Map<number, DenoProcess>();
       for (const process of options.live()) if (process.pid !== null) processes.set(process.pid, process);
-      // Some may end between being listed and being read: those are left out by pidusage's own rule.
-      const usages = processes.size === 0 ? {} : await pidusage([...processes.keys()]);
-      for (const [pid, usage] of Object.entries(usages)) {
-        const process = processes.get(Number(pid));
-        if (process === undefined || !usage || stopped) continue;
-        options.onSample({ process, memory: usage.memory, cpuMs: usage.ctime });
+      for (const [pid, found] of await usage.read([...processes.keys()])) {
+        const process = processes.get(pid);
+        if (process !== undefined && !stopped) options.onSample({ process, ...found });
       }
     } catch (error) {
-      if (!isGone(error)) options.onError(error);
+      options.onError(error);
     } finally {
       sampling = false;
     }
@@ -81,21 +75,16 @@ export function startWatch(options: WatchOptions): Watch {
     async cpuOf({ pid }) {
       if (pid === null) return null;
       try {
-        return (await pidusage(pid)).ctime;
+        return (await usage.read([pid])).get(pid)?.cpuMs ?? null;
       } catch (error) {
-        if (!isGone(error)) options.onError(error);
+        options.onError(error);
         return null;
       }
     },
     stop() {
       stopped = true;
       for (const timer of timers) clearInterval(timer);
-      pidusage.clear();
+      usage.stop();
     },
   };
-}
-
-/** pidusage rejects when a pid of its list does not exist any more. */
-function isGone(error: unknown): boolean {
-  return error instanceof Error && /No matching pid|ENOENT|ESRCH/.test(error.message);
 }
