@@ -27,8 +27,6 @@ export interface RunnerCacheOptions {
 
 const SQLITE = Buffer.from('SQLite format 3\0');
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Another layout of what is kept has another one. */
-const LAYOUT = 2;
 
 /** Finds what an earlier run made; else has it made behind the start, and processes do without it until then. */
 export async function openRunnerCache(options: RunnerCacheOptions): Promise<RunnerCache> {
@@ -65,12 +63,12 @@ function isDatabase(bytes: Buffer): boolean {
   return bytes.length <= MAX_BYTES && bytes.subarray(0, SQLITE.length).equals(SQLITE);
 }
 
-/** Another Deno, runner or sandbox has another one. */
+/** Another Deno, runner or sandbox has another one, and so have other files. */
 async function nameOf({ denoPath, runnerPath, sandboxKind }: RunnerCacheOptions): Promise<string> {
   const { size, mtimeMs } = await stat(denoPath);
   const runner = await readFile(runnerPath);
   const key = createHash('sha256')
-    .update(`${LAYOUT} ${size} ${mtimeMs} ${sandboxKind} `)
+    .update(`${RUNNER_CACHE_FILES.join()} ${size} ${mtimeMs} ${sandboxKind} `)
     .update(runner)
     .digest('hex');
   return key.slice(0, 32);
