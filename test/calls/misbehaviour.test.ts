@@ -100,7 +100,7 @@ describe('what is thrown', () => {
     });
   });
 
-  it.each(['rejects_unhandled.js', 'throws_in_a_timer.js'])(
+  it.each(['rejects_unhandled.js', 'throws_in_a_timer.js', 'throws_in_a_timer_of_its_own.js'])(
     '%s is logged, and does not end the process',
     async (file) => {
       await node.deployFile(file);
