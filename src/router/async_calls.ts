@@ -40,60 +40,86 @@ export interface AsyncCallsOptions {
 
 /** Bytes that a body may have that is kept until its call is made. */
 export const MAX_ASYNC_BYTES = 1024 * 1024;
-/** Bytes of bodies that are on their way to the database at once. */
+/** Bytes of bodies that are on their way to the database at once; of one tenant, so that it does not keep others out. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
+const MAX_HELD_BYTES_OF_TENANT = MAX_HELD_BYTES / 4;
 const NONE = Buffer.alloc(0);
 
 export function createAsyncCalls({ take, maxBytes, onTaken, now }: AsyncCallsOptions): AsyncCalls {
   const limit = Math.min(maxBytes, MAX_ASYNC_BYTES);
-  let held = 0;
+  const bodies = createHeldBytes();
 
-  /** Null: the client went away. */
-  async function readBody(incoming: IncomingMessage, length: number | undefined): Promise<Buffer | null> {
-    if ((length ?? 0) > limit) throw requestTooLarge(limit);
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    try {
-      // What is left of a body that is too large is read and dropped, so that its client sees the answer.
-      for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  /** Null: the client went away. `ms`: as long as it may take; `hold`: whether there is room for so many bytes more. */
+  function readBody(
+    incoming: IncomingMessage,
+    length: number | undefined,
+    ms: number,
+    hold: (bytes: number) => boolean,
+  ): Promise<Buffer | null> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const stop = () => {
+        clearTimeout(timer);
+        incoming.off('data', onData).off('end', onEnd).off('close', onClose);
+      };
+      const refuse = (error: HearthError) => {
+        stop();
+        // What is left is read and dropped, so that the client sees the answer.
+        incoming.resume();
+        reject(error);
+      };
+      const onData = (chunk: Buffer) => {
         bytes += chunk.length;
-        held += chunk.length;
-        if (bytes > limit) throw requestTooLarge(limit);
-        if (held > MAX_HELD_BYTES)
-          throw new HearthError('OVERLOADED', 'Too many asynchronous calls come at once.', { retryAfter: 1 });
+        if (bytes > limit) return refuse(requestTooLarge(limit));
+        if (!hold(chunk.length))
+          return refuse(
+            new HearthError('OVERLOADED', 'Too many asynchronous calls come at once.', { retryAfter: 1 }),
+          );
         chunks.push(chunk);
-      }
-    } catch (error) {
-      if (error instanceof HearthError) throw error;
-      return null; // the stream says so when its client is gone
-    } finally {
-      held -= bytes;
-    }
-    return incoming.complete ? Buffer.concat(chunks) : null;
+      };
+      const onEnd = () => {
+        stop();
+        resolve(Buffer.concat(chunks));
+      };
+      const onClose = () => {
+        stop();
+        resolve(null);
+      };
+      const timer = setTimeout(
+        () => refuse(new HearthError('INVALID_REQUEST', "The request's body did not arrive in time.")),
+        ms,
+      );
+      if ((length ?? 0) > limit) return refuse(requestTooLarge(limit));
+      if (incoming.destroyed) return onClose();
+      incoming.on('data', onData).on('end', onEnd).on('close', onClose);
+    });
   }
 
   return {
     async take(incoming, outgoing, { headers, called, principal, executionId, requestId, answerHeaders }) {
       const { entry, tenant, path } = called;
-      const body = headers.hasBody ? await readBody(incoming, headers.length) : NONE;
-      if (body === null || outgoing.destroyed) return;
-      held += body.length;
-      const result = await take({
-        id: executionId,
-        tenant,
-        functionId: entry.meta.id,
-        at: new Date(now()),
-        requestId,
-        request: requestOf(incoming, headers, called, principal, body),
-      })
-        .catch((error: unknown) => {
+      const held = bodies.of(tenant);
+      /** Null: the client is gone. */
+      const taken = async () => {
+        const ms = entry.meta.timeout_seconds * 1000;
+        const body = headers.hasBody ? await readBody(incoming, headers.length, ms, held.hold) : NONE;
+        if (body === null || outgoing.destroyed) return null;
+        return await take({
+          id: executionId,
+          tenant,
+          functionId: entry.meta.id,
+          at: new Date(now()),
+          requestId,
+          request: requestOf(incoming, headers, called, principal, body),
+        }).catch((error: unknown) => {
           if (!isDatabaseAway(error)) throw error;
           const message = 'The database is away: nothing is taken that would have to wait.';
           throw new HearthError('UNAVAILABLE', message, { retryAfter: 2, cause: error });
-        })
-        .finally(() => {
-          held -= body.length;
         });
+      };
+      const result = await taken().finally(held.release);
+      if (result === null) return;
       if (result === 'gone') throw new HearthError('NOT_FOUND', 'There is no such function.');
       if (result === 'full') {
         const message = `As many asynchronous calls of the tenant ${tenant} wait as may.`;
@@ -108,6 +134,40 @@ export function createAsyncCalls({ take, maxBytes, onTaken, now }: AsyncCallsOpt
         ...['x-request-id', requestId, 'x-execution-id', executionId, ...answerHeaders],
       ]);
       outgoing.end(answer);
+    },
+  };
+}
+
+interface HeldBytes {
+  /** @returns whether there is room for so many bytes more; they are held. */
+  hold(bytes: number): boolean;
+  /** All of them. */
+  release(): void;
+}
+
+/** Counts the bytes that are in memory, of all and of each tenant that has some. */
+function createHeldBytes() {
+  let total = 0;
+  const tenants = new Map<string, number>();
+  return {
+    of(tenant: string): HeldBytes {
+      let own = 0;
+      const add = (bytes: number) => {
+        own += bytes;
+        total += bytes;
+        const theirs = (tenants.get(tenant) ?? 0) + bytes;
+        if (theirs === 0) tenants.delete(tenant);
+        else tenants.set(tenant, theirs);
+      };
+      return {
+        hold(bytes) {
+          if (total + bytes > MAX_HELD_BYTES) return false;
+          if ((tenants.get(tenant) ?? 0) + bytes > MAX_HELD_BYTES_OF_TENANT) return false;
+          add(bytes);
+          return true;
+        },
+        release: () => add(-own),
+      };
     },
   };
 }
