@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import { HearthError, messageOf } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
-import { type Denial, FrameKind, type Roster, type Seated } from '../supervisor/protocol.js';
+import { type Denial, FrameKind, isDue, type Roster, type Seated } from '../supervisor/protocol.js';
 import { readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
 import { type CallDescription, executionOf } from './call_description.js';
@@ -176,7 +176,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     const slot = this.context.leases.take(fn.id, fn.version);
     if (slot !== null) return this.onSlot(slot);
     if (times !== null) noteAsked(times, performance.now());
-    this.waiting = this.context.leases.wait(fn.id, this);
+    this.waiting = this.context.leases.wait(fn.id, this, isDue(this.request.trigger));
   }
 
   onSlot(slot: Slot): void {

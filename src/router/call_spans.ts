@@ -3,7 +3,8 @@
  * conventions for HTTP servers and for FaaS where they have one.
  */
 import { ERROR_STATUS, type ErrorCode } from '../errors.js';
-import type { Execution, TriggerType } from '../store/types.js';
+import type { Execution } from '../store/types.js';
+import { isDue } from '../supervisor/protocol.js';
 import { faasTrigger, httpMethod } from '../telemetry/instruments.js';
 import type { FinishedSpan, SpanAttributes, SpanEvent } from '../telemetry/spans.js';
 import type { CallDescription } from './call_description.js';
@@ -105,11 +106,6 @@ function serverSpan(noted: Noted, request: NotedRequest, sent: number | null, cl
     attributes,
     status: failed ? 'error' : 'unset',
   };
-}
-
-/** Nobody asked for it just now. */
-function isDue(trigger: TriggerType): boolean {
-  return trigger === 'async' || trigger === 'cron' || trigger === 'database';
 }
 
 /** Where the call waited: for its process to be there and to load, for a slot of a busy one, or one after the other. */

@@ -54,7 +54,7 @@ export interface Leases {
   /** A free slot of this version, if one is held. */
   take(functionId: string, version: number): Slot | null;
   /** Asks the supervisor for one; the returned number cancels. */
-  wait(functionId: string, waiting: Waiting): number;
+  wait(functionId: string, waiting: Waiting, due?: boolean): number;
   cancel(call: number): void;
   /** A connection for the slot's call, which goes over HTTP. */
   connect(slot: Slot): Connection;
@@ -141,11 +141,11 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
     return slot.connection;
   }
 
-  function wait(functionId: string, waiting: Waiting): number {
+  function wait(functionId: string, waiting: Waiting, due = false): number {
     const call = ++lastCall;
     of(functionId).waiting.set(call, waiting);
     waitingCalls.set(call, functionId);
-    send({ t: 'acquire', functionId, call });
+    send({ t: 'acquire', functionId, call, due });
     return call;
   }
 

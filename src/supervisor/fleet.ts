@@ -70,6 +70,9 @@ export function createFleet(options: FleetOptions) {
     shares: () => fleet.shares.all(),
     has: (functionId: string) => fleet.functions.has(functionId),
     instanceOf: (process: number) => fleet.byProcess.get(process),
-    queued: waiting.count,
+    /** Calls that wait for a slot. */
+    queued: () => fleet.waiting.all,
+    /** Those of them that somebody waits for. */
+    awaited: () => fleet.waiting.all - fleet.waiting.due,
   };
 }

@@ -96,7 +96,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       await sync?.functions.refresh(id);
     },
     tenant: (slug) => tenants.get(slug),
-    waiting: fleet.queued,
+    waiting: fleet.awaited,
     record: executions.add,
     onEnded: metrics.eventEnded,
     onRetry: metrics.eventRetried,

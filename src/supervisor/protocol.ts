@@ -11,6 +11,7 @@ import type {
   ImportRecord,
   JwtSettings,
   PreparedCode,
+  TriggerType,
 } from '../store/types.js';
 import type { Delta } from '../telemetry/delta.js';
 import type { ReplyMessage, RequestMessage } from './rpc.js';
@@ -97,6 +98,11 @@ export interface DueCall {
   request: EventRequest;
 }
 
+/** Whether nobody waits for the answer of a call that was made so. */
+export function isDue(trigger: TriggerType): trigger is DueTrigger {
+  return trigger === 'async' || trigger === 'cron' || trigger === 'database';
+}
+
 /** `row`: it ran. `refused`: it did not begin. */
 export type DueOutcome = { row: ExecutionRow } | { refused: { code: ErrorCode; message: string } };
 
@@ -119,8 +125,8 @@ export type ToSupervisor =
   | { t: 'up' }
   /** So many of its connections have closed. */
   | { t: 'closed'; connections: number }
-  /** A call waits for a slot; answered by `grant` or `deny`. */
-  | { t: 'acquire'; functionId: string; call: number }
+  /** A call waits for a slot; answered by `grant` or `deny`. `due`: nobody waits for its answer. */
+  | { t: 'acquire'; functionId: string; call: number; due: boolean }
   | { t: 'cancel'; call: number }
   /** Slots that go back. */
   | { t: 'release'; process: number; slots: number }

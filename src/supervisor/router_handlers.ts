@@ -81,7 +81,7 @@ export function createRouterHandlers(
     onMessage(router, message) {
       switch (message.t) {
         case 'acquire':
-          fleet.acquire(router, message.functionId, message.call);
+          fleet.acquire(router, message.functionId, message.call, message.due);
           break;
         case 'cancel':
           fleet.cancel(router, message.call);

@@ -193,6 +193,27 @@ describe('a call with Prefer: respond-async', () => {
     expect([(await asked()).status, (await asked()).status, (await asked()).status]).toEqual([202, 202, 429]);
   });
 
+  it('runs while as many of another tenant’s as may run wait for a slot of their function', async () => {
+    const admin = { method: 'POST', key: 'admin' } as const;
+    await node.api('/api/v1/admin/tenants', { ...admin, json: { slug: 'beside' } });
+    const made = { name: 'quick', code: "export default () => 'quick';", allow_unauthenticated: true };
+    expect((await node.api('/t/beside/api/v1/functions', { ...admin, json: made })).status).toBe(201);
+    await node.deployFile('waits_at_gate.js', { max_concurrency: 1, max_instances: 1 }, 'one_by_one');
+    gate.close();
+    const come = gate.arrived.length;
+    const headers = { 'x-gate': gate.url };
+    const ids = await Promise.all(Array.from({ length: 10 }, () => takenBy(node, 'one_by_one', { headers })));
+    await until(() => gate.arrived.length === come + 1);
+    const running = async () => (await eventRows(database)).filter(({ state }) => state === 'running').length;
+    await until(async () => (await running()) === 8);
+    const id = await takenBy(node, 'quick', { prefix: '/t/beside', key: 'none' });
+    await until(async () => (await executionOf(node, id, '/t/beside')).status === 'success');
+    // None of the others has given up its place to it.
+    expect(await running()).toBe(8);
+    gate.open();
+    for (const each of ids) expect((await endOf(node, each)).status).toBe('success');
+  });
+
   it('is counted: what came to an end, and what is given up or made again', async () => {
     const counted = async (name: string, labels: Record<string, string>) =>
       total(await scrape(node.metrics_url), `hearth_events_${name}`, { hearth_tenant: 'default', ...labels });

@@ -6,10 +6,10 @@ import { randomUUID } from 'node:crypto';
 import { isDatabaseAway } from '../../store/database_errors.js';
 import type { ClaimedEvent, EventCounts } from '../../store/events.js';
 import type { Store } from '../../store/main.js';
-import type { DueTrigger, Execution, FunctionMeta, Tenant, TriggerType } from '../../store/types.js';
+import type { DueTrigger, Execution, FunctionMeta, Tenant } from '../../store/types.js';
 import { newUuidv7 } from '../../store/uuidv7.js';
 import type { EventOutcome } from '../../telemetry/instruments.js';
-import type { DueCall, DueOutcome, ExecutionRow } from '../protocol.js';
+import { type DueCall, type DueOutcome, type ExecutionRow, isDue } from '../protocol.js';
 import type { Routers } from '../routers.js';
 import { type AttemptEnd, type Fate, roomFor, shareOf } from './fate.js';
 import { createRunning } from './running.js';
@@ -51,7 +51,7 @@ export interface EventsOptions {
   /** One that may be new is asked for. */
   refresh(functionId: string): Promise<void>;
   tenant(slug: string): Tenant | undefined;
-  /** Calls that wait for a slot. */
+  /** Calls that wait for a slot, and somebody for them. */
   waiting(): number;
   record(row: ExecutionRow): void;
   onEnded(fn: { tenant: string; name: string }, trigger: DueTrigger, outcome: EventOutcome): void;
@@ -61,7 +61,6 @@ export interface EventsOptions {
   onError(error: unknown): void;
 }
 
-const DUE: ReadonlySet<TriggerType> = new Set<DueTrigger>(['async', 'cron', 'database']);
 const LOOK_MS = 1_000;
 /** ms that what a node has begun is its own, unless it says so again. */
 /** Events of one claim: their bodies are in memory until a router has them. */
@@ -212,7 +211,7 @@ export function createEvents(options: EventsOptions): Events {
     },
     due: () => void look(),
     ended(execution) {
-      if (!DUE.has(execution.trigger_type)) return false;
+      if (!isDue(execution.trigger_type)) return false;
       running.ended(execution);
       return true;
     },

@@ -40,7 +40,11 @@ export function createFunctions({ fleet, keeping, waiting, draining, slots }: Pa
     fleet.functions.set(fn.id, {
       fn,
       instances: new Set(),
-      waiters: createQueue(share.waiting),
+      waiters: createQueue(({ due }, by) => {
+        share.waiting.length += by;
+        fleet.waiting.all += by;
+        if (due) fleet.waiting.due += by;
+      }),
       share,
       kept: keeping.newFunction(),
       atQuota: false,

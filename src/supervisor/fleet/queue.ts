@@ -10,8 +10,8 @@ export interface Queue<T> {
   values(): Iterable<T>;
 }
 
-/** @param total of all queues that share it, kept by each of them. */
-export function createQueue<T>(total: { length: number } = { length: 0 }): Queue<T> {
+/** @param count told of each that comes (1) or leaves (-1), for whoever counts those of several queues. */
+export function createQueue<T>(count: (item: T, by: 1 | -1) => void = () => {}): Queue<T> {
   // A Map keeps the order of insertion, and deleting from it leaves no hole to skip later.
   const items = new Map<string, T>();
   return {
@@ -19,27 +19,31 @@ export function createQueue<T>(total: { length: number } = { length: 0 }): Queue
       return items.size;
     },
     push(key, item) {
-      if (!items.has(key)) total.length++;
+      const before = items.get(key);
+      if (before !== undefined) count(before, -1);
       items.set(key, item);
+      count(item, 1);
     },
     peek: () => items.values().next().value,
     shift() {
       const first = items.entries().next().value;
       if (first === undefined) return undefined;
       items.delete(first[0]);
-      total.length--;
+      count(first[1], -1);
       return first[1];
     },
     remove(key) {
-      const there = items.delete(key);
-      if (there) total.length--;
-      return there;
+      const item = items.get(key);
+      if (item === undefined) return false;
+      items.delete(key);
+      count(item, -1);
+      return true;
     },
     removeWhere(test) {
       for (const [key, item] of items) {
         if (!test(item)) continue;
         items.delete(key);
-        total.length--;
+        count(item, -1);
       }
     },
     values: () => items.values(),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fn, STAGES, setUpFleet } from '../../../test/support/fleet.js';
+import { fn, STAGES, setUpFleet, single } from '../../../test/support/fleet.js';
 import { TENANT_QUEUE } from './scaling.js';
 
 describe('slots', () => {
@@ -96,6 +96,28 @@ describe('slots', () => {
     expect(take('deny').map(({ message }) => message.t === 'deny' && message.denial.code)).toEqual([
       'OVERLOADED',
     ]);
+  });
+
+  it('counts the calls that wait, and those of them that somebody waits for', () => {
+    const { fleet, ready } = setUpFleet(single({ max_instances: 1 }));
+    const counted = () => [fleet.queued(), fleet.awaited()];
+    fleet.acquire(1, 'f', 1, true);
+    fleet.acquire(1, 'f', 2, true);
+    fleet.acquire(1, 'f', 3);
+    fleet.acquire(2, 'f', 1, true);
+    fleet.acquire(2, 'f', 2);
+    expect(counted()).toEqual([5, 2]);
+    ready();
+    expect(counted()).toEqual([4, 2]);
+    fleet.cancel(1, 2);
+    fleet.cancel(1, 3);
+    expect(counted()).toEqual([2, 1]);
+    fleet.routerGone(2);
+    expect(counted()).toEqual([0, 0]);
+    fleet.acquire(1, 'f', 4, true);
+    fleet.acquire(1, 'f', 5);
+    fleet.removeFunction('f');
+    expect(counted()).toEqual([0, 0]);
   });
 
   it('bounds what waits of one tenant over all its functions, and leaves others alone', () => {

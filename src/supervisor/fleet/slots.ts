@@ -24,15 +24,15 @@ export function createSlots(
   { actions, now, onQueueWait }: Pick<FleetOptions, 'actions' | 'now' | 'onQueueWait'>,
   { fleet, keeping, waiting, draining, starts }: Parts,
 ) {
-  /** A call at a router waits for a slot. */
-  function acquire(router: number, functionId: string, call: number) {
+  /** A call at a router waits for a slot. `due`: nobody waits for its answer. */
+  function acquire(router: number, functionId: string, call: number, due = false) {
     const state = fleet.functions.get(functionId);
     if (state === undefined) {
       waiting.deny(router, call, { code: 'NOT_FOUND', message: 'There is no such function.' });
       return;
     }
     keeping.called(functionId, state.kept);
-    if (waiting.add(state, router, call)) serve(state);
+    if (waiting.add(state, router, call, due)) serve(state);
   }
 
   function cancel(router: number, call: number) {

@@ -12,6 +12,8 @@ export interface Waiter {
   call: number;
   /** Unix ms. */
   since: number;
+  /** Nobody waits for its answer. */
+  due: boolean;
 }
 
 export interface FunctionState {
@@ -36,6 +38,8 @@ export function createFleetState() {
     /** Those that have their process, by its id. */
     byProcess: new Map<number, Instance>(),
     routers: new Set<number>(),
+    /** Calls that wait for a slot, of all functions; `due`: those that nobody waits for. */
+    waiting: { all: 0, due: 0 },
     shares: createTenantShares(),
     /** Undefined where the function is gone. */
     functionOf: ({ fn }: Instance): FunctionState | undefined => functions.get(fn.id),

@@ -16,7 +16,7 @@ export function createWaiting({ actions, now }: Pick<FleetOptions, 'actions' | '
   }
 
   /** @returns whether it waits: where a queue is full, it is refused. */
-  function add(state: FunctionState, router: number, call: number): boolean {
+  function add(state: FunctionState, router: number, call: number, due: boolean): boolean {
     if (state.waiters.length >= queueLimit(state.fn)) {
       deny(router, call, overloaded(state.fn, 'its queue is full'));
       return false;
@@ -25,7 +25,7 @@ export function createWaiting({ actions, now }: Pick<FleetOptions, 'actions' | '
       deny(router, call, overloaded(state.fn, "its tenant's queue is full"));
       return false;
     }
-    state.waiters.push(key(router, call), { router, call, since: now() });
+    state.waiters.push(key(router, call), { router, call, since: now(), due });
     waiting.set(state.fn.id, state);
     return true;
   }
@@ -74,13 +74,7 @@ export function createWaiting({ actions, now }: Pick<FleetOptions, 'actions' | '
     );
   }
 
-  function count(): number {
-    let total = 0;
-    for (const { waiters } of waiting.values()) total += waiters.length;
-    return total;
-  }
-
-  return { deny, add, remove, removeRouter, forgetEmpty, denyAll, denyOverdue, byNeed, count };
+  return { deny, add, remove, removeRouter, forgetEmpty, denyAll, denyOverdue, byNeed };
 }
 
 function key(router: number, call: number): string {
