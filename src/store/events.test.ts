@@ -330,6 +330,7 @@ describe('what is counted', () => {
 
 describe('a tick', () => {
   const EVERY = '* * * * *';
+  const NONE = { made: [], skipped: [], early: [] };
   const at = new Date('2026-01-01T00:01:00Z');
   const tick = (functionId: string, change: Record<string, unknown> = {}) => {
     const now = new Date();
@@ -345,12 +346,16 @@ describe('a tick', () => {
     expect(event).toMatchObject({ trigger: 'cron', request: null, tick: { schedule: EVERY, at } });
     if (event !== undefined) await store.events.settle(NODE, [settled(event)]);
     const before = new Date(at.getTime() - 60_000);
-    expect(await store.schedules.tick([tick(fn), tick(fn, { at: before })].slice(0, 1))).toEqual({
-      made: [],
-      skipped: [],
-    });
-    expect(await store.schedules.tick([tick(fn, { at: before })])).toEqual({ made: [], skipped: [] });
+    expect(await store.schedules.tick([tick(fn)])).toMatchObject(NONE);
+    expect(await store.schedules.tick([tick(fn, { at: before })])).toMatchObject(NONE);
     expect(await run(connection, 'select id from executions')).toHaveLength(1);
+  });
+
+  it('is not made in advance by a node whose clock is ahead, which would keep others from making any', async () => {
+    const fn = await tenant('default', { cron_schedule: EVERY });
+    const early = tick(fn, { at: new Date(Date.now() + HOUR_MS) });
+    expect(await store.schedules.tick([early])).toMatchObject({ ...NONE, early: [fn] });
+    expect(await store.schedules.tick([tick(fn)])).toMatchObject({ ...NONE, made: [fn] });
   });
 
   it('is left out while the one before it is not over', async () => {
@@ -358,7 +363,7 @@ describe('a tick', () => {
     await store.schedules.tick([tick(fn)]);
     await claim();
     const next = tick(fn, { at: new Date(at.getTime() + 60_000) });
-    expect(await store.schedules.tick([next])).toEqual({ made: [], skipped: [fn] });
+    expect(await store.schedules.tick([next])).toMatchObject({ ...NONE, skipped: [fn] });
     expect(await run(connection, 'select id from executions')).toHaveLength(1);
   });
 
@@ -369,7 +374,7 @@ describe('a tick', () => {
       await tenant('acme', { cron_schedule: EVERY }),
     ];
     await run(connection, "update tenants set status = 'suspended' where slug = 'acme'");
-    expect(await store.schedules.tick(fns.map((fn) => tick(fn)))).toEqual({ made: [], skipped: [] });
+    expect(await store.schedules.tick(fns.map((fn) => tick(fn)))).toMatchObject(NONE);
   });
 
   it('counts from when its schedule began', async () => {
@@ -378,7 +383,8 @@ describe('a tick', () => {
     const began = { functionId: fn, tenant: 'default', schedule: EVERY };
     await store.schedules.begin([{ ...began, since: later }]);
     await store.schedules.begin([{ ...began, since: new Date(0) }]);
-    expect(await store.schedules.all()).toEqual([{ function_id: fn, schedule: EVERY, last_tick: later }]);
-    expect(await store.schedules.tick([tick(fn)])).toEqual({ made: [], skipped: [] });
+    const { schedules } = await store.schedules.all();
+    expect(schedules).toEqual([{ function_id: fn, schedule: EVERY, last_tick: later }]);
+    expect(await store.schedules.tick([tick(fn)])).toMatchObject(NONE);
   });
 });

@@ -20,21 +20,27 @@ export interface Tick {
   now: Date;
 }
 
-/** `skipped`: the tick before it is not over yet. Ticks that another node was first with are neither. */
+/** Ids of functions. Ticks that another node was first with, or that do not count any more, are none of these. */
 export interface TicksMade {
   made: string[];
+  /** The tick before it is not over yet. */
   skipped: string[];
+  /** By the database's clock its time has not come. */
+  early: string[];
+  /** The database's clock. */
+  now: Date;
 }
 
 export interface Schedules {
-  all(): Promise<StoredSchedule[]>;
+  all(): Promise<{ schedules: StoredSchedule[]; now: Date }>;
   /** Schedules that are new, were changed or count again: nothing before `since` is made. */
   begin(
     rows: readonly { functionId: string; tenant: string; schedule: string; since: Date }[],
   ): Promise<void>;
   /**
    * One for each function at most. Left out where the function has another schedule by now, is disabled or deleted, or
-   * its tenant is not active. Resolves with ids of functions.
+   * its tenant is not active. The database's clock decides whether its time has come: a tick that was made in advance
+   * would have none made until then, by any node.
    */
   tick(ticks: readonly Tick[]): Promise<TicksMade>;
 }
@@ -42,7 +48,9 @@ export interface Schedules {
 export function createSchedules(sql: Sql): Schedules {
   return {
     async all() {
-      return [...(await sql<StoredSchedule[]>`select function_id, schedule, last_tick from schedules`)];
+      const schedules = await sql<StoredSchedule[]>`select function_id, schedule, last_tick from schedules`;
+      const [clock] = await sql<{ now: Date }[]>`select now() as now`;
+      return { schedules: [...schedules], now: clock?.now ?? new Date() };
     },
 
     async begin(rows) {
@@ -65,7 +73,6 @@ export function createSchedules(sql: Sql): Schedules {
     },
 
     async tick(ticks) {
-      if (ticks.length === 0) return { made: [], skipped: [] };
       const given = ticks.map(({ functionId, schedule, at, id, now }) => ({
         function_id: functionId,
         schedule,
@@ -73,13 +80,14 @@ export function createSchedules(sql: Sql): Schedules {
         id,
         now: now.toISOString(),
       }));
-      const rows = await sql<{ function_id: string; made: boolean }[]>`
+      const [row] = await sql<{ now: Date; ticks: { function_id: string; made: boolean }[] }[]>`
         with given as (
           select g.*, f.tenant, f.name, f.version
           from jsonb_to_recordset(${sql.json(given)})
             as g (function_id uuid, schedule text, at timestamptz, id uuid, now timestamptz)
           join functions f on f.id = g.function_id and f.cron_schedule = g.schedule and f.enabled and f.deleted_at is null
           join tenants t on t.slug = f.tenant and t.status = 'active'
+          where g.at <= now()
         ), first as (
           insert into schedules as s (function_id, tenant, schedule, last_tick)
           select function_id, tenant, schedule, at from given order by function_id
@@ -100,9 +108,13 @@ export function createSchedules(sql: Sql): Schedules {
             'pending', 0, false, g.now, g.id::text
           from given g join made using (id)
         )
-        select first.function_id, made.id is not null as made from first left join made using (function_id)`;
-      const of = (made: boolean) => rows.filter((row) => row.made === made).map((row) => row.function_id);
-      return { made: of(true), skipped: of(false) };
+        select now() as now,
+          coalesce(json_agg(json_build_object('function_id', first.function_id, 'made', made.id is not null)), '[]') as ticks
+        from first left join made using (function_id)`;
+      const { now, ticks: done } = row ?? { now: new Date(), ticks: [] };
+      const of = (made: boolean) => done.filter((tick) => tick.made === made).map((tick) => tick.function_id);
+      const early = ticks.filter(({ at }) => at > now).map(({ functionId }) => functionId);
+      return { made: of(true), skipped: of(false), early, now };
     },
   };
 }

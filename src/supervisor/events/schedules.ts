@@ -45,6 +45,17 @@ export function createSchedules(options: SchedulesOptions): Schedules {
   let started = false;
   let stopped = false;
   let making: Promise<void> = Promise.resolve();
+  /** ms that this node's clock is ahead of the database's, as far as is known: ticks come by that one. */
+  let ahead = 0;
+
+  /** Unix ms by the database's clock. */
+  const clock = () => now() - ahead;
+
+  /** The database answered that, to what was asked at `asked` by the clock of this node. */
+  function compare(database: Date, asked: number) {
+    const time = database.getTime();
+    ahead = Math.max(asked - time, Math.min(now() - time, ahead));
+  }
 
   /** What makes it count: enabled, of an active tenant. */
   function scheduleOf(fn: FunctionMeta): string | null {
@@ -59,7 +70,7 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       if (schedule === null) ticks.remove(fn.id);
       else if (ticks.scheduleOf(fn.id) !== schedule) {
         const since = sinceOf(fn);
-        ticks.set(fn.id, schedule, now());
+        ticks.set(fn.id, schedule, clock());
         begun.push({ functionId: fn.id, tenant: fn.tenant, schedule, since });
       }
     }
@@ -77,11 +88,11 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     if (timer !== null) clearTimeout(timer);
     const next = ticks.next();
     if (next === null) return;
-    timer = setTimeout(run, Math.min(LONGEST_MS, Math.max(0, next - now())));
+    timer = setTimeout(run, Math.min(LONGEST_MS, Math.max(0, next - clock())));
   }
 
   function run() {
-    const due = ticks.take(now());
+    const due = ticks.take(clock());
     arm();
     for (let from = 0; from < due.length; from += BATCH) {
       const batch = due.slice(from, from + BATCH);
@@ -91,12 +102,15 @@ export function createSchedules(options: SchedulesOptions): Schedules {
 
   async function make(due: DueTick[]) {
     try {
-      const at = now();
+      const asked = now();
+      const at = clock();
       const given = due.map((tick): Tick => {
         const { functionId, schedule } = tick;
         return { functionId, schedule, at: new Date(tick.at), id: options.newId(at), now: new Date(at) };
       });
-      const { made, skipped } = await store.tick(given);
+      const { made, skipped, early, now: database } = await store.tick(given);
+      compare(database, asked);
+      again(due, new Set(early));
       if (made.length > 0) options.onMade();
       for (const id of skipped) {
         const fn = options.find(id);
@@ -109,6 +123,15 @@ export function createSchedules(options: SchedulesOptions): Schedules {
         arm();
       }, RETRY_MS).unref();
     }
+  }
+
+  /** The clock of this node was ahead: they come at their times. */
+  function again(due: DueTick[], early: ReadonlySet<string>) {
+    if (early.size === 0) return;
+    for (const { functionId, schedule } of due)
+      if (early.has(functionId) && ticks.scheduleOf(functionId) === schedule)
+        ticks.set(functionId, schedule, clock());
+    arm();
   }
 
   return {
@@ -124,7 +147,10 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       look(theirs, (fn) => since.get(fn.tenant) ?? fn.updated_at);
     },
     async start() {
-      const stored = new Map((await store.all()).map((row) => [row.function_id, row]));
+      const asked = now();
+      const all = await store.all();
+      compare(all.now, asked);
+      const stored = new Map(all.schedules.map((row) => [row.function_id, row]));
       const begun = [];
       for (const fn of options.functions()) {
         const schedule = scheduleOf(fn);
