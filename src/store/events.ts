@@ -47,6 +47,8 @@ export interface ClaimedEvent {
   functionId: string;
   trigger: DueTrigger;
   executedAt: Date;
+  /** ms since then, by the database's clock. */
+  ageMs: number;
   /** This one among them. */
   attempts: number;
   requestId: string;
@@ -182,6 +184,7 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
     },
 
     async renew(node, ids, leaseMs) {
+      if (ids.length === 0) return;
       await sql`
         update events set leased_until = now() + ${leaseMs} * interval '1 millisecond'
         where id in ${sql(ids)} and leased_by = ${node} and state = 'running'`;
@@ -215,6 +218,7 @@ interface EventRow {
   function_id: string;
   trigger_type: DueTrigger;
   executed_at: Date;
+  age_ms: number;
   attempts: number;
   request_id: string;
   method: string | null;
@@ -229,7 +233,8 @@ interface EventRow {
 
 function withFunctions(sql: Queries) {
   return sql`
-    select c.id, c.tenant, c.function_id, c.trigger_type, c.executed_at, c.attempts, c.request_id, c.method, c.path,
+    select c.id, c.tenant, c.function_id, c.trigger_type, c.executed_at,
+      extract(epoch from now() - c.executed_at)::float8 * 1000 as age_ms, c.attempts, c.request_id, c.method, c.path,
       c.sealed, c.body, c.schedule, c.tick, f.name, not f.disable_execution_logs as keeps_logs
     from claimed c left join functions f on f.id = c.function_id and f.deleted_at is null`;
 }
@@ -242,6 +247,7 @@ function claimedOf(sealer: Sealer, row: EventRow): ClaimedEvent {
     functionId: row.function_id,
     trigger: row.trigger_type,
     executedAt: row.executed_at,
+    ageMs: row.age_ms,
     attempts: row.attempts,
     requestId: row.request_id,
     request: requestOf(sealer, row),

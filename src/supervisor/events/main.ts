@@ -11,6 +11,7 @@ import { newUuidv7 } from '../../store/uuidv7.js';
 import type { EventOutcome } from '../../telemetry/instruments.js';
 import { type DueCall, type DueOutcome, type ExecutionRow, isDue } from '../protocol.js';
 import type { Routers } from '../routers.js';
+import { createContact } from './contact.js';
 import { type AttemptEnd, type Fate, roomFor, shareOf } from './fate.js';
 import { createRunning } from './running.js';
 import { createSchedules, type Schedules } from './schedules.js';
@@ -62,9 +63,9 @@ export interface EventsOptions {
 }
 
 const LOOK_MS = 1_000;
-/** ms that what a node has begun is its own, unless it says so again. */
 /** Events of one claim: their bodies are in memory until a router has them. */
 const MAX_CLAIMED = 64;
+/** ms that what a node has begun is its own, unless it says so again. */
 const LEASE_MS = 20_000;
 /** Looks between two renewals, and between two counts. */
 const RENEW_EVERY = 5;
@@ -87,11 +88,12 @@ export function createEvents(options: EventsOptions): Events {
   let stopped = false;
   let timer: NodeJS.Timeout | null = null;
   let looks = 0;
+  const heard = createContact();
 
   const settling = createSettling({
     write: (events) => store.events.settle(node, events),
     onSettled(events) {
-      for (const { id } of events) running.settled(id);
+      for (const event of events) running.settled(event);
       void look();
     },
     onError: options.onError,
@@ -102,7 +104,6 @@ export function createEvents(options: EventsOptions): Events {
     settling,
     onFate,
     url: options.url,
-    now,
     random: Math.random,
   });
   const schedules = createSchedules({
@@ -171,11 +172,10 @@ export function createEvents(options: EventsOptions): Events {
   }
 
   async function keep() {
-    const ids = running.ids();
-    if (ids.length > 0) await store.events.renew(node, ids, LEASE_MS);
-    if (concurrency > 0 && !paused)
-      for (const event of await store.events.claimLost(node, LEASE_MS)) running.lost(event);
+    await store.events.renew(node, running.ids(), LEASE_MS);
     counts = await store.events.counts();
+    if (!heard(performance.now()) || concurrency === 0 || paused) return;
+    for (const event of await store.events.claimLost(node, LEASE_MS)) running.lost(event);
   }
 
   function tick() {

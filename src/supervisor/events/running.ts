@@ -1,7 +1,7 @@
 /** The due work that this node has begun: given to routers, followed to its end, and settled. */
 import { messageOf } from '../../errors.js';
 import type { ClaimedEvent, EventRequest } from '../../store/events.js';
-import type { SettledExecution } from '../../store/events_settle.js';
+import type { SettledEvent, SettledExecution } from '../../store/events_settle.js';
 import type { Execution } from '../../store/types.js';
 import type { DueCall, DueOutcome, ExecutionRow } from '../protocol.js';
 import { type AttemptEnd, type Fate, fateOf, isTooOld, MAX_ATTEMPTS } from './fate.js';
@@ -14,7 +14,7 @@ export interface Running {
   /** An execution is as complete as it gets. */
   ended(execution: Execution): void;
   /** It is written. */
-  settled(id: string): void;
+  settled(event: SettledEvent): void;
   ids(): string[];
   size(): number;
   /** By tenant. */
@@ -30,22 +30,39 @@ export interface RunningOptions {
   onFate(event: ClaimedEvent, fate: Fate, end: AttemptEnd | null): void;
   /** The node's own address, for ticks. */
   url: string;
-  /** Unix ms. */
-  now(): number;
   random(): number;
+}
+
+/** One attempt. The event may be claimed again, by this very node, before an attempt is heard of that was taken for lost. */
+interface Attempt {
+  event: ClaimedEvent;
+  /** When it was claimed, ms of performance.now(). */
+  since: number;
+  /** What it has come to; null: not yet. */
+  settled: SettledEvent | null;
 }
 
 const DELETED = 'The function was deleted before its time came.';
 const MAX_MESSAGE = 1_000;
 
 export function createRunning(options: RunningOptions): Running {
-  const { settling, now, random } = options;
-  const running = new Map<string, ClaimedEvent>();
+  const { settling, random } = options;
+  const running = new Map<string, Attempt>();
 
-  function settle(event: ClaimedEvent, fate: Fate, end: AttemptEnd | null, execution: SettledExecution) {
+  function add(event: ClaimedEvent): Attempt {
+    // Its request is with the router from then on.
+    const attempt = { event: { ...event, request: null }, since: performance.now(), settled: null };
+    running.set(event.id, attempt);
+    return attempt;
+  }
+
+  /** Once for each attempt, and for none that another has followed. */
+  function settle(attempt: Attempt, fate: Fate, end: AttemptEnd | null, execution: SettledExecution) {
+    const { event } = attempt;
     const { id, executedAt, attempts } = event;
+    if (attempt.settled !== null || running.get(id) !== attempt) return;
     const waits = fate.to === 'waiting' ? fate : { afterMs: 0, counts: true };
-    settling.add({
+    attempt.settled = {
       id,
       executedAt,
       attempts,
@@ -53,68 +70,76 @@ export function createRunning(options: RunningOptions): Running {
       afterMs: waits.afterMs,
       counts: waits.counts,
       execution,
-    });
+    };
+    settling.add(attempt.settled);
     options.onFate(event, fate, end);
   }
 
-  function over(event: ClaimedEvent, end: AttemptEnd, execution: Execution | null) {
-    const { trigger, attempts, executedAt } = event;
-    const fate = fateOf({ trigger, attempts, ageMs: now() - executedAt.getTime() }, end, random());
-    settle(event, fate, end, settledExecution(event, fate, end, execution));
+  function over(attempt: Attempt, end: AttemptEnd, execution: Execution | null) {
+    const { event } = attempt;
+    const { trigger, attempts } = event;
+    const fate = fateOf({ trigger, attempts, ageMs: ageOf(attempt) }, end, random());
+    settle(attempt, fate, end, settledExecution(event, fate, end, execution));
   }
 
-  function cancel(event: ClaimedEvent, message: string) {
-    settle(event, { to: 'over', outcome: 'cancelled' }, null, nothing('cancelled', message));
+  function cancel(attempt: Attempt, message: string) {
+    settle(attempt, { to: 'over', outcome: 'cancelled' }, null, nothing('cancelled', message));
   }
 
-  async function run(event: ClaimedEvent) {
-    if (event.fn === null) return cancel(event, DELETED);
-    const { trigger, executedAt } = event;
+  async function run(attempt: Attempt, given: EventRequest | null) {
+    const { event } = attempt;
+    if (event.fn === null) return cancel(attempt, DELETED);
+    const { trigger } = event;
     // Its tenant was suspended meanwhile, or no node had room.
-    if (trigger === 'cron' && isTooOld({ trigger, ageMs: now() - executedAt.getTime() }))
-      return cancel(event, 'It could not be run in time.');
-    const request = event.request ?? tickRequest(event, options.url);
+    if (trigger === 'cron' && isTooOld({ trigger, ageMs: ageOf(attempt) }))
+      return cancel(attempt, 'It could not be run in time.');
+    const request = given ?? tickRequest(event, options.url);
     if (request === null) {
       const message = 'Its request was sealed with a secret key that is not known any more.';
-      return settle(event, { to: 'dead' }, null, nothing('error', message));
+      return settle(attempt, { to: 'dead' }, null, nothing('error', message));
     }
     const { id, functionId, attempts, requestId } = event;
     let outcome: DueOutcome;
     try {
       outcome = await options.run({ id, functionId, trigger, attempt: attempts, requestId, request });
     } catch (error) {
-      return over(event, { kind: 'lost', message: messageOf(error) }, null);
+      return over(attempt, { kind: 'lost', message: messageOf(error) }, null);
     }
     if ('row' in outcome) return options.record(outcome.row);
-    over(event, { kind: 'refused', ...outcome.refused }, null);
+    over(attempt, { kind: 'refused', ...outcome.refused }, null);
   }
 
   return {
     begin(event) {
-      // Its request is with the router from then on.
-      running.set(event.id, { ...event, request: null });
-      void run(event);
+      void run(add(event), event.request);
     },
     lost(event) {
-      running.set(event.id, event);
-      if (event.fn === null) return cancel(event, DELETED);
-      over(event, { kind: 'lost', message: 'the node that ran it is gone' }, null);
+      const attempt = add(event);
+      if (event.fn === null) return cancel(attempt, DELETED);
+      over(attempt, { kind: 'lost', message: 'the node that ran it is gone' }, null);
     },
     ended(execution) {
-      const event = running.get(execution.id);
+      const attempt = running.get(execution.id);
       // It may have been lost, as far as is known here, and have come after all.
-      if (event === undefined || event.functionId !== execution.function_id) return;
-      over(event, { kind: 'ran', status: execution.status, statusCode: execution.status_code }, execution);
+      if (attempt === undefined || attempt.event.functionId !== execution.function_id) return;
+      over(attempt, { kind: 'ran', status: execution.status, statusCode: execution.status_code }, execution);
     },
-    settled: (id) => void running.delete(id),
+    settled(event) {
+      if (running.get(event.id)?.settled === event) running.delete(event.id);
+    },
     ids: () => [...running.keys()],
     size: () => running.size,
     counts() {
       const counts = new Map<string, number>();
-      for (const { tenant } of running.values()) counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
+      for (const { event } of running.values()) counts.set(event.tenant, (counts.get(event.tenant) ?? 0) + 1);
       return counts;
     },
   };
+}
+
+/** ms since it was taken, by the database's clock. */
+function ageOf({ event, since }: Attempt): number {
+  return event.ageMs + (performance.now() - since);
 }
 
 /** What the execution of it says from now on. */
