@@ -3,7 +3,14 @@ import { uuidv7 } from '../../test/support/executions.js';
 import { functionMeta, someone } from '../../test/support/functions.js';
 import { run, startTestPostgres, type TestPostgres } from '../../test/support/postgres.js';
 import type { SocketConnection } from './connection.js';
-import type { ClaimedEvent, ClaimOptions, EventRequest } from './events.js';
+import {
+  type ClaimedEvent,
+  type ClaimOptions,
+  type EventRequest,
+  MAX_WAITING,
+  MAX_WAITING_BYTES,
+} from './events.js';
+import { MAX_DEAD } from './events_ends.js';
 import type { SettledEvent, SettledExecution } from './events_settle.js';
 import { openStore, type Store } from './main.js';
 
@@ -310,6 +317,100 @@ describe('what becomes of an event', () => {
     await store.events.expire(new Date(Date.now() + HOUR_MS), new Date(0));
     expect(await rows()).toMatchObject([{ id: old, state: 'dead' }]);
     expect((await store.executions.find('default', young))?.status).toBe('cancelled');
+  });
+});
+
+describe('what a tenant may have of the database', () => {
+  /** So many rows that are there already, a minute old, with bodies of so many bytes. */
+  async function fill(
+    slug: string,
+    functionId: string,
+    count: number,
+    change: { state?: string; bytes?: number } = {},
+  ) {
+    const { state = 'waiting', bytes = 1 } = change;
+    await run(
+      connection,
+      `with e as (insert into events (id, tenant, function_id, trigger_type, executed_at, due_at, request_id, body, state,
+         died_at)
+       select gen_random_uuid(), '${slug}', '${functionId}', 'async', date_trunc('ms', now()) - interval '1 minute', now(),
+         'r', convert_to(repeat('a', ${bytes}), 'UTF8'), '${state}',
+         case when '${state}' = 'dead' then now() - n * interval '1 second' end
+       from generate_series(1, ${count}) n returning *)
+       insert into executions (id, tenant, function_id, function_name, version, trigger_type, status, duration_ms, cold_start,
+         executed_at, request_id)
+       select id, tenant, function_id, 'f', 1, 'async', 'pending', 0, false, executed_at, 'r' from e`,
+    );
+  }
+
+  function taken(slug: string, functionId: string) {
+    const at = new Date();
+    return store.events.take({
+      id: uuidv7(at),
+      tenant: slug,
+      functionId,
+      at,
+      requestId: 'r',
+      request: REQUEST,
+    });
+  }
+
+  it('is 10,000 calls that wait, and 256 MiB of them', async () => {
+    const [many, large] = [await tenant('acme'), await tenant('beta')];
+    await fill('acme', many, MAX_WAITING - 1);
+    await fill('beta', large, 256, { bytes: MAX_WAITING_BYTES / 256 - 100 });
+    expect(await taken('acme', many)).toBe('taken');
+    expect(await taken('acme', many)).toBe('full');
+    expect(await taken('beta', large)).toBe('taken');
+    await fill('beta', large, 1, { bytes: 25_600 });
+    expect(await taken('beta', large)).toBe('full');
+    // Nobody else is refused for it, and there is room again for them when there is less.
+    expect(await taken('default', await tenant('default'))).toBe('taken');
+    await run(
+      connection,
+      "delete from events where id in (select id from events where tenant = 'beta' limit 1)",
+    );
+    expect(await taken('beta', large)).toBe('taken');
+  });
+
+  it('is 1,000 calls that were given up, the newest', async () => {
+    const [fn, other] = [await tenant('acme'), await tenant('beta')];
+    await fill('acme', fn, MAX_DEAD + 5, { state: 'dead' });
+    await fill('beta', other, 3, { state: 'dead' });
+    const id = await take('acme', fn);
+    const [event] = await claim();
+    if (event === undefined) throw new Error('nothing was claimed');
+    const last = "select died_at from events where tenant = 'acme' order by died_at limit 1";
+    const [before] = await run(connection, last);
+    await store.events.settle(NODE, [
+      settled(event, { to: 'dead', execution: { ...DONE, status: 'error' } }),
+    ]);
+    expect((await store.events.counts()).dead).toBe(MAX_DEAD + 3);
+    expect(await run(connection, `select state from events where id = '${id}'`)).toEqual([{ state: 'dead' }]);
+    const [after] = await run(connection, last);
+    expect(Number(after?.died_at) - Number(before?.died_at)).toBe(6_000);
+  });
+
+  it('is given up in time, however much it is', async () => {
+    const fn = await tenant('default');
+    await fill('default', fn, 2_500);
+    await store.events.expire(new Date(Date.now() - 1_000), new Date(0));
+    expect(await store.events.counts()).toEqual({ due: 0, lag: 0, dead: MAX_DEAD });
+    const statuses = await run(
+      connection,
+      'select status, count(*)::int as n from executions group by status',
+    );
+    expect(statuses).toEqual([{ status: 'cancelled', n: 2_500 }]);
+  });
+
+  it('is found in the order of turns, whoever else has how much', async () => {
+    const slugs = Array.from({ length: 30 }, (_, n) => `t${String(n).padStart(2, '0')}`);
+    for (const [n, slug] of slugs.entries()) await take(slug, await tenant(slug), 60_000 + n * 1_000);
+    await fill('t05', await tenant('t05'), 50);
+    const running = new Map(slugs.slice(12).map((slug) => [slug, 1]));
+    // The oldest of those that have nothing running.
+    const claimed = await claim({ room: 2, running });
+    expect(claimed.map((event) => event.tenant)).toEqual(expect.arrayContaining(['t11', 't10']));
   });
 });
 

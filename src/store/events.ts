@@ -96,13 +96,16 @@ export interface Events {
   /** Everything of the function that is due waits so long. */
   postpone(functionId: string, ms: number): Promise<void>;
   counts(): Promise<EventCounts>;
-  /** Ends what waits since before that, and forgets the dead of `deadBefore`. */
+  /** Ends what waits since before that, and forgets the dead of `deadBefore`, and of each tenant all but the newest. */
   expire(waitingSince: Date, deadBefore: Date): Promise<void>;
 }
 
-/** Events of one tenant that may wait at once. */
+/** Events of one tenant that may wait at once, and the bytes of their bodies and headers. */
 export const MAX_WAITING = 10_000;
+export const MAX_WAITING_BYTES = 256 * 1024 * 1024;
 const MAX_COUNTED = 100_000;
+/** Tenants for each event of a claim that it looks at: one would do, but for what other nodes are claiming just then. */
+const TURNS = 4;
 /** Lost ones that are taken over at once. */
 const LOST_AT_ONCE = 100;
 
@@ -116,12 +119,15 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
         const [row] = await sql<{ taken: boolean; there: boolean }[]>`
           with f as (
             select id, name, version from functions where id = ${functionId} and tenant = ${tenant} and deleted_at is null
+          ), backlog as (
+            select count(*) as events, coalesce(sum(bytes), 0) as bytes from (
+              select bytes from events where tenant = ${tenant} and state = 'waiting' limit ${MAX_WAITING}) w
           ), taken as (
             insert into events (id, tenant, function_id, trigger_type, executed_at, due_at, request_id, method, path, sealed, body)
             select ${id}::uuid, ${tenant}, f.id, 'async', ${at}::timestamptz, now(), ${requestId}, ${method}, ${path},
               ${sealed}, ${body}::bytea
-            from f where not exists (
-              select from events where tenant = ${tenant} and state = 'waiting' offset ${MAX_WAITING - 1} limit 1)
+            from f, backlog b
+            where b.events < ${MAX_WAITING} and b.bytes + ${sealed.length + body.length} <= ${MAX_WAITING_BYTES}
             returning id
           ), recorded as (
             insert into executions (id, tenant, function_id, function_name, version, trigger_type, trigger_payload, status,
@@ -144,17 +150,26 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
           select (
             select e.tenant from events e where e.state = 'waiting' and e.tenant > w.tenant order by e.tenant limit 1)
           from waiting w where w.tenant is not null
-        ), candidates as materialized (
-          select c.id, c.due_at,
-            row_number() over (partition by w.tenant order by c.due_at) + coalesce(h.n, 0) as place
+        ), turns as materialized (
+          select w.tenant, coalesce(h.n, 0) as n
           from waiting w
           join tenants t on t.slug = w.tenant and t.status = 'active'
           left join jsonb_to_recordset(${sql.json(here)}) as h (tenant text, n int) on h.tenant = w.tenant
           cross join lateral (
+            select e.due_at from events e
+            where e.state = 'waiting' and e.tenant = w.tenant and e.due_at <= now()
+            order by e.due_at limit 1
+          ) oldest
+          where coalesce(h.n, 0) < ${share}
+          order by n, oldest.due_at limit ${TURNS * room}
+        ), candidates as materialized (
+          select c.id, c.due_at, row_number() over (partition by w.tenant order by c.due_at) + w.n as place
+          from turns w
+          cross join lateral (
             select e.id, e.due_at from events e
             where e.state = 'waiting' and e.tenant = w.tenant and e.due_at <= now()
             order by e.due_at
-            limit least(${room}, greatest(0, ${share} - coalesce(h.n, 0)))
+            limit least(${room}, ${share} - w.n)
             for update skip locked
           ) c
         ), claimed as (

@@ -3,6 +3,8 @@ import type { Queries } from './connection.js';
 
 const EXPIRE_AT_ONCE = 1_000;
 const EXPIRED = 'It could not be run within a day.';
+/** Dead events that are kept of one tenant. */
+export const MAX_DEAD = 1_000;
 
 /** What waits for a function is not made any more, nor are ticks. Its executions say so; those that run go on to their ends. */
 export async function cancelEvents(sql: Queries, functionId: string): Promise<void> {
@@ -16,10 +18,21 @@ export async function cancelEvents(sql: Queries, functionId: string): Promise<vo
   await sql`delete from schedules where function_id = ${functionId}`;
 }
 
-/** Ends what waits since before that, ticks for good, and forgets the dead of `deadBefore`. */
+/** Ends what waits since before that, ticks for good, and forgets the dead of `deadBefore` and those that are too many. */
 export async function expireEvents(sql: Queries, waitingSince: Date, deadBefore: Date): Promise<void> {
   await sql`delete from events where state = 'dead' and died_at < ${deadBefore}`;
-  await sql`
+  while ((await expireSome(sql, waitingSince)) === EXPIRE_AT_ONCE);
+  const tenants = await sql<{ tenant: string }[]>`
+    select tenant from events where state = 'dead' group by tenant having count(*) > ${MAX_DEAD}`;
+  await keepNewestDead(
+    sql,
+    tenants.map(({ tenant }) => tenant),
+  );
+}
+
+/** @returns how many. */
+async function expireSome(sql: Queries, waitingSince: Date): Promise<number> {
+  const [row] = await sql<{ over: number }[]>`
     with old as materialized (
       select id, trigger_type from events where state = 'waiting' and executed_at < ${waitingSince}
       limit ${EXPIRE_AT_ONCE} for update skip locked
@@ -31,7 +44,18 @@ export async function expireEvents(sql: Queries, waitingSince: Date, deadBefore:
       delete from events where id in (select id from old where trigger_type = 'cron') returning id, executed_at
     ), over as (
       select * from ended union all select * from left_out
+    ), recorded as (
+      update executions x set status = 'cancelled', completed_at = now(), error_message = ${EXPIRED}
+      from over where x.id = over.id and x.executed_at = over.executed_at
     )
-    update executions x set status = 'cancelled', completed_at = now(), error_message = ${EXPIRED}
-    from over where x.id = over.id and x.executed_at = over.executed_at`;
+    select count(*)::int as over from over`;
+  return row?.over ?? 0;
+}
+
+/** Forgets what these tenants have of dead events beyond those that are kept. */
+export async function keepNewestDead(sql: Queries, tenants: Iterable<string>): Promise<void> {
+  for (const tenant of tenants)
+    await sql`
+      delete from events where state = 'dead' and id in (
+        select id from events where state = 'dead' and tenant = ${tenant} order by died_at desc offset ${MAX_DEAD})`;
 }

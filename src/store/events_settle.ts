@@ -2,6 +2,7 @@
 import type { Queries, Sql } from './connection.js';
 import { cut64k } from './cut.js';
 import { isBadData } from './database_errors.js';
+import { keepNewestDead } from './events_ends.js';
 import type { ExecutionState } from './types.js';
 
 /** What an execution comes to, or has come to so far. */
@@ -68,7 +69,7 @@ function settle(sql: Sql, node: string, events: readonly SettledEvent[]): Promis
       logs: logs.get(id) ?? null,
       ended: execution.status !== 'pending',
     }));
-    const rows = await sql<{ id: string }[]>`
+    const rows = await sql<{ id: string; died: string | null }[]>`
       with given as (
         select * from jsonb_to_recordset(${sql.json(given)}) as g (
           id uuid, executed_at timestamptz, attempts int, "to" text, after_ms float8, counts boolean, status text,
@@ -77,7 +78,7 @@ function settle(sql: Sql, node: string, events: readonly SettledEvent[]): Promis
       ), over as (
         delete from events e using given g
         where g."to" = 'over' and e.id = g.id and e.state = 'running' and e.leased_by = ${node} and e.attempts = g.attempts
-        returning e.id
+        returning e.id, null::text as died
       ), kept as (
         update events e set
           state = g."to",
@@ -89,9 +90,9 @@ function settle(sql: Sql, node: string, events: readonly SettledEvent[]): Promis
           died_at = case when g."to" = 'dead' then now() end
         from given g
         where g."to" <> 'over' and e.id = g.id and e.state = 'running' and e.leased_by = ${node} and e.attempts = g.attempts
-        returning e.id
+        returning e.id, case when e.state = 'dead' then e.tenant end as died
       ), ours as (
-        select id from over union all select id from kept
+        select * from over union all select * from kept
       ), recorded as (
         update executions x set
           status = g.status,
@@ -108,7 +109,8 @@ function settle(sql: Sql, node: string, events: readonly SettledEvent[]): Promis
         from given g join ours using (id)
         where x.id = g.id and x.executed_at = g.executed_at
       )
-      select id from ours`;
+      select id, died from ours`;
+    await keepNewestDead(sql, new Set(rows.flatMap(({ died }) => died ?? [])));
     return new Set(rows.map(({ id }) => id));
   });
 }

@@ -41,7 +41,7 @@ export function createExecutions(sql: Sql): Executions {
           select ${executionColumns(sql)} from executions
           where function_id = ${functionId} and tenant = ${tenant}
             ${before === undefined ? sql`` : sql`and id < ${before}`}
-            ${failures(sql, status)}
+            ${ofStatus(sql, status)}
             ${trigger_type === undefined ? sql`` : sql`and trigger_type = ${trigger_type}`}
           order by id desc limit ${limit}`),
       ]);
@@ -85,12 +85,18 @@ function executionColumns(sql: Queries) {
     cpu_ms, cold_start, result, logs, error_message, error_stack, executed_at, completed_at, request_id`;
 }
 
-/** Said twice, so that PostgreSQL sees that the small index of failures serves. */
-function failures(sql: Queries, status: ExecutionState | undefined) {
+/** Said twice, so that PostgreSQL sees that the small index of failures serves, or that of what has not ended. */
+function ofStatus(sql: Queries, status: ExecutionState | undefined) {
   if (status === undefined) return sql``;
-  return status === 'success'
-    ? sql`and status = 'success'`
-    : sql`and status = ${status} and status <> 'success'`;
+  switch (status) {
+    case 'success':
+      return sql`and status = 'success'`;
+    case 'pending':
+    case 'running':
+      return sql`and status = ${status} and status in ('pending', 'running')`;
+    default:
+      return sql`and status = ${status} and status <> 'success'`;
+  }
 }
 
 /**
