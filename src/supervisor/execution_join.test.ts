@@ -75,6 +75,22 @@ describe('joining executions with their logs', () => {
     expect(written).toMatchObject([{ logs: 'late', cpu_ms: 3 }]);
   });
 
+  it('waits for the lines of each attempt at due work, which has one execution for them all', async () => {
+    const { join, written } = setUp();
+    join.onLog('f', 'a', [[0, 'log', 'one']]);
+    join.onEnd('f', 'a', 1);
+    join.onRecord(record('a'), true);
+    join.onRecord(record('a'), true);
+    expect(written).toMatchObject([{ logs: 'one' }]);
+    join.onLog('f', 'a', [[0, 'log', 'two']]);
+    join.onEnd('f', 'a', 1);
+    expect(written).toMatchObject([{ logs: 'one' }, { logs: 'two' }]);
+    join.onLog('f', 'a', [[0, 'log', 'three']]);
+    join.onEnd('f', 'a', 1);
+    join.onRecord(record('a'), true);
+    expect(written).toMatchObject([{ logs: 'one' }, { logs: 'two' }, { logs: 'three' }]);
+  });
+
   it('does not hold a record for a process that says nothing more', async () => {
     const { join, written, pass } = setUp();
     join.onRecord(record('a'), true);

@@ -30,6 +30,8 @@ interface Entry {
   lines: string[];
   bytes: number;
   ended: boolean;
+  /** Whether that was of what is written: due work may have another attempt, which ends by itself. */
+  spent: boolean;
   /** Written at this time; lines after that are added. */
   writtenAt: number;
   keepLogs: boolean;
@@ -68,6 +70,7 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
         lines: [],
         bytes: 0,
         ended: false,
+        spent: false,
         writtenAt: 0,
         keepLogs: true,
         since,
@@ -88,6 +91,7 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
     const logs = entry.keepLogs && entry.lines.length > 0 ? entry.lines.join('\n') : null;
     entry.hasLines ||= logs !== null;
     entry.lines = [];
+    entry.spent = true;
     entry.writtenAt = options.now();
     options.write({ ...execution, logs });
   }
@@ -120,6 +124,7 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
     onEnd(functionId, id, cpuUs) {
       const entry = entryOf(functionId, id);
       entry.ended = true;
+      entry.spent = false;
       const waiting = held.get(keyOf(functionId, id));
       if (waiting === undefined) return;
       if (cpuUs >= 0) waiting.execution.cpu_ms ??= cpuUs / 1000;
@@ -129,7 +134,7 @@ export function createExecutionJoin(options: ExecutionJoinOptions): ExecutionJoi
       const key = keyOf(execution.function_id, execution.id);
       const entry = entries.get(key);
       if (entry !== undefined) entry.keepLogs = keepLogs;
-      if (entry?.ended === true) return write(execution);
+      if (entry?.ended === true && !entry.spent) return write(execution);
       held.set(key, { execution, since: options.now() });
     },
     tick(now) {
