@@ -1,4 +1,5 @@
 /** The schedules of this node's functions: their ticks become rows at their times, whichever node is first. */
+import { setImmediate } from 'node:timers/promises';
 import type { Schedules as ScheduleStore, Tick } from '../../store/schedules.js';
 import type { FunctionMeta, Tenant } from '../../store/types.js';
 import type { FunctionChange } from '../function_sync.js';
@@ -34,7 +35,7 @@ export interface SchedulesOptions {
 const LONGEST_MS = 5_000;
 /** ms until what could not be made is tried again. */
 const RETRY_MS = 1_000;
-/** Rows of one statement. */
+/** Rows of one statement, and schedules that are looked at in one go. */
 const BATCH = 500;
 
 export function createSchedules(options: SchedulesOptions): Schedules {
@@ -92,12 +93,10 @@ export function createSchedules(options: SchedulesOptions): Schedules {
   }
 
   function run() {
-    const due = ticks.take(clock());
+    // The others follow at once, and what else there is to do comes between them.
+    const due = ticks.take(clock(), BATCH);
     arm();
-    for (let from = 0; from < due.length; from += BATCH) {
-      const batch = due.slice(from, from + BATCH);
-      making = making.then(() => make(batch));
-    }
+    if (due.length > 0) making = making.then(() => make(due));
   }
 
   async function make(due: DueTick[]) {
@@ -152,9 +151,13 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       compare(all.now, asked);
       const stored = new Map(all.schedules.map((row) => [row.function_id, row]));
       const begun = [];
-      for (const fn of options.functions()) {
+      let looked = 0;
+      for (const fn of [...options.functions()]) {
         const schedule = scheduleOf(fn);
         if (schedule === null) continue;
+        if (++looked % BATCH === 0) await setImmediate();
+        // Of those that change meanwhile what is below knows.
+        if (options.find(fn.id) !== fn) continue;
         const known = stored.get(fn.id);
         const goesOn = known !== undefined && known.schedule === schedule;
         const since = goesOn ? known.last_tick : fn.updated_at;
@@ -163,7 +166,7 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       }
       started = true;
       begin(begun);
-      arm();
+      look(options.functions(), (fn) => fn.updated_at);
     },
     async stop() {
       stopped = true;

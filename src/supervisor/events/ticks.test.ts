@@ -45,6 +45,17 @@ describe('ticks', () => {
     expect(ticks.next()).toBe(NOON + MINUTE);
   });
 
+  it('are taken a few at a time where there are many, and none is left out for it', () => {
+    const ticks = createTicks();
+    for (let n = 0; n < 25; n++) ticks.set(String(n), n % 2 === 0 ? '* * * * *' : '*/5 * * * *', NOON);
+    const at = NOON + 5 * MINUTE;
+    const taken = [10, 10, 10].map((limit) => ticks.take(at, limit));
+    expect(taken.map((due) => due.length)).toEqual([10, 10, 5]);
+    expect(new Set(taken.flat().map(({ functionId }) => functionId)).size).toBe(25);
+    expect(new Set(taken.flat().map((due) => due.at))).toEqual(new Set([at]));
+    expect(ticks.next()).toBe(at + MINUTE);
+  });
+
   it('come again where they could not be made, unless the schedule is another by then', () => {
     const ticks = createTicks();
     ticks.set('a', '* * * * *', NOON);
