@@ -76,6 +76,7 @@ function claim(change: Partial<ClaimOptions> = {}): Promise<ClaimedEvent[]> {
     room: 10,
     share: 10,
     running: new Map(),
+    shares: new Map(),
     leaseMs: LEASE_MS,
     ...change,
   });
@@ -168,6 +169,7 @@ describe('an event', () => {
       room: 1,
       share: 1,
       running: new Map(),
+      shares: new Map(),
       leaseMs: LEASE_MS,
     });
     expect(event?.request).toBeNull();
@@ -194,6 +196,8 @@ describe('a claim', () => {
     const of = (events: ClaimedEvent[]) => events.map(({ tenant }) => tenant).sort();
     expect(of(await claim({ room: 3, running: new Map([['many', 1]]) }))).toEqual(['few', 'few', 'many']);
     expect(await claim({ share: 2, running: new Map([['many', 2]]) })).toEqual([]);
+    const lowered = new Map([['many', 2]]);
+    expect(await claim({ share: 4, shares: lowered, running: new Map([['many', 2]]) })).toEqual([]);
     expect(of(await claim({ share: 4, running: new Map([['many', 2]]) }))).toEqual(['many', 'many']);
   });
 

@@ -66,6 +66,8 @@ export interface ClaimOptions {
   room: number;
   /** Events that one tenant may have at this node at once. */
   share: number;
+  /** Of tenants that may have less than that. */
+  shares: ReadonlyMap<string, number>;
   /** How many each tenant has here now. */
   running: ReadonlyMap<string, number>;
   leaseMs: number;
@@ -141,8 +143,12 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
         return row?.there === true ? 'full' : 'gone';
       }),
 
-    async claim({ node, room, share, running, leaseMs }) {
-      const here = [...running].map(([tenant, n]) => ({ tenant, n }));
+    async claim({ node, room, share, shares, running, leaseMs }) {
+      const here = [...new Set([...running.keys(), ...shares.keys()])].map((tenant) => ({
+        tenant,
+        n: running.get(tenant) ?? 0,
+        share: shares.get(tenant) ?? share,
+      }));
       const rows = await sql<EventRow[]>`
         with recursive waiting as (
           (select tenant from events where state = 'waiting' order by tenant limit 1)
@@ -151,16 +157,17 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
             select e.tenant from events e where e.state = 'waiting' and e.tenant > w.tenant order by e.tenant limit 1)
           from waiting w where w.tenant is not null
         ), turns as materialized (
-          select w.tenant, coalesce(h.n, 0) as n
+          select w.tenant, coalesce(h.n, 0) as n, coalesce(h.share, ${share}) as share
           from waiting w
           join tenants t on t.slug = w.tenant and t.status = 'active'
-          left join jsonb_to_recordset(${sql.json(here)}) as h (tenant text, n int) on h.tenant = w.tenant
+          left join jsonb_to_recordset(${sql.json(here)}) as h (tenant text, n int, share int)
+            on h.tenant = w.tenant
           cross join lateral (
             select e.due_at from events e
             where e.state = 'waiting' and e.tenant = w.tenant and e.due_at <= now()
             order by e.due_at limit 1
           ) oldest
-          where coalesce(h.n, 0) < ${share}
+          where coalesce(h.n, 0) < coalesce(h.share, ${share})
           order by n, oldest.due_at limit ${TURNS * room}
         ), candidates as materialized (
           select c.id, c.due_at, row_number() over (partition by w.tenant order by c.due_at) + w.n as place
@@ -169,7 +176,7 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
             select e.id, e.due_at from events e
             where e.state = 'waiting' and e.tenant = w.tenant and e.due_at <= now()
             order by e.due_at
-            limit least(${room}, ${share} - w.n)
+            limit least(${room}, w.share - w.n)
             for update skip locked
           ) c
         ), claimed as (

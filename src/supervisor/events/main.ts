@@ -3,6 +3,7 @@
  * renewed, and what a node that is gone has left is taken over.
  */
 import { randomUUID } from 'node:crypto';
+import type { ErrorCode } from '../../errors.js';
 import { isDatabaseAway } from '../../store/database_errors.js';
 import type { ClaimedEvent, EventCounts } from '../../store/events.js';
 import type { Store } from '../../store/main.js';
@@ -16,6 +17,7 @@ import { type AttemptEnd, type Fate, roomFor, shareOf } from './fate.js';
 import { createRunning } from './running.js';
 import { createSchedules, type Schedules } from './schedules.js';
 import { createSettling } from './settling.js';
+import { createShares } from './shares.js';
 
 export interface Events {
   readonly schedules: Pick<Schedules, 'applyFunctions' | 'applyTenants'>;
@@ -75,6 +77,8 @@ const DEFAULT_TIMEOUT_SECONDS = 300;
 /** ms that everything due of a disabled function waits. */
 const DISABLED_MS = 60_000;
 const STOP_MS = 5_000;
+/** Refusals that the next call of the same tenant would get as well. */
+const NO_ROOM: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['QUOTA_EXCEEDED', 'OVERLOADED']);
 
 export function createEvents(options: EventsOptions): Events {
   const { store, concurrency, routers, now } = options;
@@ -89,6 +93,8 @@ export function createEvents(options: EventsOptions): Events {
   let timer: NodeJS.Timeout | null = null;
   let looks = 0;
   const heard = createContact();
+  const share = shareOf(concurrency);
+  const shares = createShares(share, () => performance.now());
 
   const settling = createSettling({
     write: (events) => store.events.settle(node, events),
@@ -138,6 +144,7 @@ export function createEvents(options: EventsOptions): Events {
   function onFate({ tenant, functionId, trigger, fn }: ClaimedEvent, fate: Fate, end: AttemptEnd | null) {
     if (end?.kind === 'refused' && end.code === 'FUNCTION_DISABLED')
       store.events.postpone(functionId, DISABLED_MS).catch(reportUnlessAway);
+    if (end?.kind === 'refused' && NO_ROOM.has(end.code)) shares.refused(tenant, running.unended(tenant));
     if (fn === null) return;
     const named = { tenant, name: fn.name };
     if (fate.to !== 'waiting') options.onEnded(named, trigger, outcomeOf(fate));
@@ -157,7 +164,8 @@ export function createEvents(options: EventsOptions): Events {
         const claimed = await store.events.claim({
           node,
           room: Math.min(room, MAX_CLAIMED),
-          share: shareOf(concurrency),
+          share,
+          shares: shares.lowered(),
           running: running.counts(),
           leaseMs: LEASE_MS,
         });

@@ -19,6 +19,8 @@ export interface Running {
   size(): number;
   /** By tenant. */
   counts(): Map<string, number>;
+  /** Those of a tenant whose end is not known yet. */
+  unended(tenant: string): number;
 }
 
 export interface RunningOptions {
@@ -133,6 +135,12 @@ export function createRunning(options: RunningOptions): Running {
       const counts = new Map<string, number>();
       for (const { event } of running.values()) counts.set(event.tenant, (counts.get(event.tenant) ?? 0) + 1);
       return counts;
+    },
+    unended(tenant) {
+      let count = 0;
+      for (const { event, settled } of running.values())
+        if (event.tenant === tenant && settled === null) count++;
+      return count;
     },
   };
 }
