@@ -4,6 +4,9 @@
 alter table events add column bytes int not null
   generated always as (coalesce(octet_length(body), 0) + coalesce(octet_length(sealed), 0)) stored;
 
+-- From when its time counts: since it was taken, or made to wait again by hand.
+alter table events add column taken_at timestamptz not null default now();
+
 drop index events_waiting;
 create index events_waiting on events (tenant, due_at) include (bytes) where state = 'waiting';
 -- The newest of each tenant are kept.

@@ -66,7 +66,10 @@ async function take(slug: string, functionId: string, ageMs = 0): Promise<string
   expect(
     await store.events.take({ id, tenant: slug, functionId, at, requestId: 'r', request: REQUEST }),
   ).toBe('taken');
-  await run(connection, `update events set due_at = '${at.toISOString()}' where id = '${id}'`);
+  await run(
+    connection,
+    `update events set due_at = '${at.toISOString()}', taken_at = '${at.toISOString()}' where id = '${id}'`,
+  );
   return id;
 }
 
@@ -316,6 +319,14 @@ describe('what becomes of an event', () => {
       { id: young, state: 'waiting' },
     ]);
     expect((await store.executions.find('default', old))?.status).toBe('cancelled');
+    // What is made to wait again by hand has its time again.
+    await run(connection, `update events set state = 'waiting', taken_at = now() where id = '${old}'`);
+    await store.events.expire(new Date(Date.now() - HOUR_MS), new Date(0));
+    expect(await rows()).toMatchObject([{ state: 'waiting' }, { state: 'waiting' }]);
+    const again = (await claim()).find((event) => event.id === old);
+    expect(again?.ageMs).toBeLessThan(HOUR_MS);
+    await run(connection, "update events set state = 'waiting', leased_by = null");
+    await run(connection, `update events set state = 'dead', died_at = now() where id = '${old}'`);
     // Of a tick nothing is left that would keep the next one out.
     await run(connection, `update events set trigger_type = 'cron' where id = '${young}'`);
     await store.events.expire(new Date(Date.now() + HOUR_MS), new Date(0));
@@ -335,9 +346,9 @@ describe('what a tenant may have of the database', () => {
     const { state = 'waiting', bytes = 1 } = change;
     await run(
       connection,
-      `with e as (insert into events (id, tenant, function_id, trigger_type, executed_at, due_at, request_id, body, state,
+      `with e as (insert into events (id, tenant, function_id, trigger_type, executed_at, taken_at, due_at, request_id, body, state,
          died_at)
-       select gen_random_uuid(), '${slug}', '${functionId}', 'async', date_trunc('ms', now()) - interval '1 minute', now(),
+       select gen_random_uuid(), '${slug}', '${functionId}', 'async', date_trunc('ms', now()) - interval '1 minute', now() - interval '1 minute', now(),
          'r', convert_to(repeat('a', ${bytes}), 'UTF8'), '${state}',
          case when '${state}' = 'dead' then now() - n * interval '1 second' end
        from generate_series(1, ${count}) n returning *)

@@ -47,7 +47,7 @@ export interface ClaimedEvent {
   functionId: string;
   trigger: DueTrigger;
   executedAt: Date;
-  /** ms since then, by the database's clock. */
+  /** ms since it was taken, or made to wait again by hand, by the database's clock. */
   ageMs: number;
   /** This one among them. */
   attempts: number;
@@ -90,7 +90,7 @@ export interface Events {
   take(event: NewEvent): Promise<'taken' | 'full' | 'gone'>;
   /** Those of tenants with the least running come first, the oldest of each. Suspended tenants have none. */
   claim(options: ClaimOptions): Promise<ClaimedEvent[]>;
-  /** Takes over what some node had and has not renewed its lease of. */
+  /** Takes over what some node had and has not renewed its lease of. Without their requests: they are not begun from there. */
   claimLost(node: string, leaseMs: number): Promise<ClaimedEvent[]>;
   renew(node: string, ids: readonly string[], leaseMs: number): Promise<void>;
   /** @returns the ids of those that were still this node's to settle. */
@@ -188,7 +188,7 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
           update executions x set status = 'running' from claimed c
           where x.id = c.id and x.executed_at = c.executed_at
         )
-        ${withFunctions(sql)}`;
+        ${withFunctions(sql, sql`c.sealed, c.body`)}`;
       return rows.map((row) => claimedOf(sealer, row));
     },
 
@@ -201,7 +201,7 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
             order by leased_until limit ${LOST_AT_ONCE} for update skip locked)
           returning *
         )
-        ${withFunctions(sql)}`;
+        ${withFunctions(sql, sql`null::text as sealed, null::bytea as body`)}`;
       return rows.map((row) => claimedOf(sealer, row));
     },
 
@@ -253,11 +253,12 @@ interface EventRow {
   keeps_logs: boolean | null;
 }
 
-function withFunctions(sql: Queries) {
+/** @param sent what is only wanted where the call is going to be made. */
+function withFunctions(sql: Queries, sent: ReturnType<Queries>) {
   return sql`
     select c.id, c.tenant, c.function_id, c.trigger_type, c.executed_at,
-      extract(epoch from now() - c.executed_at)::float8 * 1000 as age_ms, c.attempts, c.request_id, c.method, c.path,
-      c.sealed, c.body, c.schedule, c.tick, f.name, not f.disable_execution_logs as keeps_logs
+      extract(epoch from now() - c.taken_at)::float8 * 1000 as age_ms, c.attempts, c.request_id, c.method, c.path,
+      ${sent}, c.schedule, c.tick, f.name, not f.disable_execution_logs as keeps_logs
     from claimed c left join functions f on f.id = c.function_id and f.deleted_at is null`;
 }
 

@@ -34,7 +34,7 @@ export async function expireEvents(sql: Queries, waitingSince: Date, deadBefore:
 async function expireSome(sql: Queries, waitingSince: Date): Promise<number> {
   const [row] = await sql<{ over: number }[]>`
     with old as materialized (
-      select id, trigger_type from events where state = 'waiting' and executed_at < ${waitingSince}
+      select id, trigger_type from events where state = 'waiting' and taken_at < ${waitingSince}
       limit ${EXPIRE_AT_ONCE} for update skip locked
     ), ended as (
       update events set state = 'dead', died_at = now(), last_error = ${EXPIRED}
