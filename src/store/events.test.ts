@@ -118,7 +118,7 @@ describe('an event', () => {
       function_id: fn,
       status: 'pending',
       trigger_type: 'async',
-      trigger_payload: { method: 'POST', path: '/invoke?a=1', bytes: 3 },
+      trigger_payload: { method: 'POST', path: '/invoke', bytes: 3 },
       completed_at: null,
       request_id: 'r',
     });
@@ -404,6 +404,15 @@ describe('what a tenant may have of the database', () => {
     expect(await run(connection, `select state from events where id = '${id}'`)).toEqual([{ state: 'dead' }]);
     const [after] = await run(connection, last);
     expect(Number(after?.died_at) - Number(before?.died_at)).toBe(6_000);
+  });
+
+  it('is nothing once it is gone, whatever was taken while it was deleted', async () => {
+    const fn = await tenant('acme');
+    await fill('acme', fn, 2);
+    await run(connection, "update events set tenant = 'gone'");
+    await take('acme', fn);
+    await store.events.expire(new Date(0), new Date(0));
+    expect(await run(connection, 'select tenant from events')).toEqual([{ tenant: 'acme' }]);
   });
 
   it('is given up in time, however much it is', async () => {

@@ -115,8 +115,13 @@ export function createEvents(sql: Sql, sealer: Sealer): Events {
   return {
     take: ({ id, tenant, functionId, at, requestId, request }) =>
       sql.asTenant(tenant, async (sql) => {
-        const { method, path, headers, body, caller, address } = request;
-        const sealed = sealer.seal(JSON.stringify({ headers, caller, address }), placeOf(tenant, id));
+        const { method, path: target, headers, body, caller, address } = request;
+        const sealed = sealer.seal(
+          JSON.stringify({ headers, caller, address, path: target }),
+          placeOf(tenant, id),
+        );
+        // Its query may hold what is for the function alone.
+        const [path = ''] = target.split('?', 1);
         const payload = sql.json({ method, path, bytes: body.length });
         const [row] = await sql<{ taken: boolean; there: boolean }[]>`
           with f as (
@@ -244,7 +249,6 @@ interface EventRow {
   attempts: number;
   request_id: string;
   method: string | null;
-  path: string | null;
   sealed: string | null;
   body: Buffer | null;
   schedule: string | null;
@@ -257,7 +261,7 @@ interface EventRow {
 function withFunctions(sql: Queries, sent: ReturnType<Queries>) {
   return sql`
     select c.id, c.tenant, c.function_id, c.trigger_type, c.executed_at,
-      extract(epoch from now() - c.taken_at)::float8 * 1000 as age_ms, c.attempts, c.request_id, c.method, c.path,
+      extract(epoch from now() - c.taken_at)::float8 * 1000 as age_ms, c.attempts, c.request_id, c.method,
       ${sent}, c.schedule, c.tick, f.name, not f.disable_execution_logs as keeps_logs
     from claimed c left join functions f on f.id = c.function_id and f.deleted_at is null`;
 }
@@ -279,16 +283,13 @@ function claimedOf(sealer: Sealer, row: EventRow): ClaimedEvent {
   };
 }
 
-function requestOf(
-  sealer: Sealer,
-  { id, tenant, method, path, sealed, body }: EventRow,
-): EventRequest | null {
-  if (method === null || path === null || sealed === null || body === null) return null;
+function requestOf(sealer: Sealer, { id, tenant, method, sealed, body }: EventRow): EventRequest | null {
+  if (method === null || sealed === null || body === null) return null;
   try {
-    const opened: Pick<EventRequest, 'headers' | 'caller' | 'address'> = JSON.parse(
+    const opened: Omit<EventRequest, 'method' | 'body'> = JSON.parse(
       sealer.open(sealed, placeOf(tenant, id)),
     );
-    return { method, path, body, ...opened };
+    return { method, body, ...opened };
   } catch (error) {
     // The key was replaced, and the one before is not known here.
     if (error instanceof SealError) return null;

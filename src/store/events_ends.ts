@@ -21,6 +21,8 @@ export async function cancelEvents(sql: Queries, functionId: string): Promise<vo
 /** Ends what waits since before that, ticks for good, and forgets the dead of `deadBefore` and those that are too many. */
 export async function expireEvents(sql: Queries, waitingSince: Date, deadBefore: Date): Promise<void> {
   await sql`delete from events where state = 'dead' and died_at < ${deadBefore}`;
+  // What was taken while its tenant was being deleted is nobody's: no node claims it.
+  await sql`delete from events e where not exists (select from tenants t where t.slug = e.tenant)`;
   while ((await expireSome(sql, waitingSince)) === EXPIRE_AT_ONCE);
   const tenants = await sql<{ tenant: string }[]>`
     select tenant from events where state = 'dead' group by tenant having count(*) > ${MAX_DEAD}`;

@@ -96,7 +96,7 @@ describe('a call with Prefer: respond-async', () => {
     expect(request_id).toBe('r-17');
     expect(trigger_payload).toEqual({
       method: 'POST',
-      path: '/api/v1/functions/shows/invoke?a=1&b=%20',
+      path: '/api/v1/functions/shows/invoke',
       bytes: 7,
     });
   });
@@ -230,15 +230,17 @@ describe('a call with Prefer: respond-async', () => {
     );
   });
 
-  it('keeps its headers sealed', async () => {
+  it('keeps its headers and its query sealed', async () => {
     gate.close();
     const headers = { 'x-gate': gate.url, 'x-own': 'a very own header' };
-    const id = await takenBy(node, 'gated', { headers });
+    const id = await takenBy(node, 'gated', { headers, query: '?token=a-very-own-token' });
     const rows = await eventRows(database, id);
     expect(rows).toHaveLength(1);
     const [row] = await run(database, `select events::text as whole from events where id = '${id}'`);
     expect(String(row?.whole)).not.toContain('a very own header');
     expect(String(row?.whole)).not.toContain(node.anon_key);
+    expect(String(row?.whole)).not.toContain('a-very-own-token');
+    expect(JSON.stringify(await executionOf(node, id))).not.toContain('a-very-own-token');
     gate.open();
     expect((await endOf(node, id)).status).toBe('success');
   });
