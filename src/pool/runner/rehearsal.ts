@@ -11,12 +11,40 @@ export interface RehearsalOptions {
   scratch: string;
 }
 
-const EMPTY_MODULE = 'export default 0;';
+/** Something of all that modules are made of, for parser and compiler: it is loaded, and nothing of it is called. */
+const MODULE = `const names = ['a', "b"], { length } = names;
+class Known extends Error {
+  #n = 1;
+  static of = (n) => new Known(\`\${n}\`);
+  get n() { return this.#n; }
+}
+async function* each(list) { for await (const one of list) yield one; }
+function check(value, { least = 0, ...rest } = {}) {
+  if (value === null || typeof value !== 'object' || !/^[a-z]+$/i.test(value?.name ?? '')) return false;
+  switch (rest.kind) {
+    case 'x': return least < 1 ? true : [...names, length].some((n) => n !== 2);
+    default: return !rest;
+  }
+}
+const handler = async (request) => {
+  const url = new URL(request.url);
+  try {
+    const body = request.method === 'POST' ? await request.json() : { n: 1, [url.pathname]: url.search };
+    for (let n = 0; n < names.length; n++) if (check(body)) break;
+    return Response.json({ ...body, url: request.url }, { status: 200, headers: { 'x-a': \`\${length}\` } });
+  } catch (error) {
+    throw error instanceof Known ? error : new Known('no', { cause: error });
+  } finally {
+    void each;
+  }
+};
+export { handler as default };
+`;
 
 /** Imports a module from a file, and answers calls that nobody made. Leaves nothing behind. */
 export async function rehearse({ calls, scratch }: RehearsalOptions): Promise<void> {
   const file = `${scratch}/rehearsal.js`;
-  Deno.writeTextFileSync(file, EMPTY_MODULE);
+  Deno.writeTextFileSync(file, MODULE);
   await import(`file://${file}`);
   Deno.removeSync(file);
   await calls.rehearse(CHANNEL, [
