@@ -26,7 +26,7 @@ export interface ListenerOptions extends Gateway {
 }
 
 /** ms in which closed connections are counted together. */
-const CLOSED_MS = 20;
+const CLOSED_MS = 2;
 
 export function createListener(gateway: ListenerOptions): Listener {
   const server = createServer<typeof IncomingMessage, typeof ClientAnswer>(
