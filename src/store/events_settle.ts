@@ -3,22 +3,19 @@ import type { Queries, Sql } from './connection.js';
 import { cut64k } from './cut.js';
 import { isBadData } from './database_errors.js';
 import { keepNewestDead } from './events_ends.js';
-import type { ExecutionState } from './types.js';
+import type { Execution, ExecutionState } from './types.js';
 
 /** What an execution comes to, or has come to so far. */
-export interface SettledExecution {
+export interface SettledExecution
+  extends Pick<
+    Execution,
+    'status_code' | 'duration_ms' | 'cpu_ms' | 'cold_start' | 'result' | 'error_message' | 'error_stack'
+  > {
   status: ExecutionState;
   /** Null: as it is. */
   version: number | null;
-  status_code: number | null;
-  duration_ms: number;
-  cpu_ms: number | null;
-  cold_start: boolean;
-  result: string | null;
   /** Added to what is there. */
   logs: string | null;
-  error_message: string | null;
-  error_stack: string | null;
 }
 
 export interface SettledEvent {
