@@ -97,6 +97,7 @@ it.runIf(isUsable && findTools(process.env.PATH).bwrap !== null)(
     try {
       await expect.poll(() => blanks.length, { timeout: 20_000 }).toBe(1);
       expect(blanks[0]?.sockets.http.startsWith(`${memory}/p`)).toBe(true);
+      await expect.poll(() => hasRunnerCache(join(disk, 'cache')), { timeout: 20_000 }).toBe(true); // its maker needs no folder now
       await rm(memory, { recursive: true });
       await expect(pool.claim(REQUEST, EVENTS, () => {})).rejects.toThrow(); // its code is gone; another takes its place
       await expect.poll(() => blanks.length, { timeout: 20_000 }).toBe(2);
@@ -107,3 +108,8 @@ it.runIf(isUsable && findTools(process.env.PATH).bwrap !== null)(
     }
   },
 );
+
+async function hasRunnerCache(dir: string): Promise<boolean> {
+  const names = await readdir(dir).catch(() => []);
+  return names.some((name) => !name.endsWith('.part'));
+}
