@@ -12,7 +12,7 @@ import { describe } from './describe.ts';
 import type { Execution, Executions } from './execution.ts';
 import { asRequest, FramedRequest, INTERNAL } from './framed_request.ts';
 import type { Channel, ChannelEvents } from './frames.ts';
-import { CallContext, type Handler } from './handler.ts';
+import { CallContext, type Completion, type Handler } from './handler.ts';
 import {
   headersAppend,
   headersForEach,
@@ -98,7 +98,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     const origin = { channel, call, request: framed };
     let response: Response;
     try {
-      const value = executions.run(execution, handler, request, context, infoOf(framed));
+      const value = executions.run(execution, handler, request, context, new FramedCompletion(framed));
       if (value instanceof Promise) {
         openOf(channel).set(call, origin);
         void settleFramed(origin, execution, value);
@@ -325,11 +325,13 @@ function withoutInternal(request: Request): Request {
   return new OwnRequest(request, { headers });
 }
 
-function infoOf(request: FramedRequest): Deno.ServeHandlerInfo {
-  return {
-    remoteAddr: { transport: 'tcp', hostname: '', port: 0 },
-    get completed() {
-      return FramedRequest.completed(request);
-    },
-  } as Deno.ServeHandlerInfo;
+/** When a framed call is over, for a handler that asks. */
+class FramedCompletion implements Completion {
+  readonly #request: FramedRequest;
+  constructor(request: FramedRequest) {
+    this.#request = request;
+  }
+  get completed(): Promise<void> {
+    return FramedRequest.completed(this.#request);
+  }
 }

@@ -28,7 +28,7 @@ export interface Executions {
 }
 
 export function createExecutions(): Executions {
-  const { run, current } = createFollowing<Execution>();
+  const { run, current } = createFollowing<Execution>('hearth.execution');
   // In Deno 2.9, ahead of its type declarations: µs of user and system time of the process.
   const { cpuUsage } = Deno as unknown as { cpuUsage(): { user: number; system: number } };
   const dateNow = Date.now;

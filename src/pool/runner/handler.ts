@@ -41,7 +41,10 @@ export class CallContext {
   }
 }
 
-export type Handler = (request: Request, call: CallContext, info: Deno.ServeHandlerInfo) => unknown;
+/** When the answer has gone. */
+export type Completion = Pick<Deno.ServeHandlerInfo, 'completed'>;
+
+export type Handler = (request: Request, call: CallContext, info: Completion) => unknown;
 
 type Callable = (...args: unknown[]) => unknown;
 
@@ -57,7 +60,7 @@ export function findHandler(
     if (typeof fetch === 'function')
       return (request, call) => (fetch as Callable).call(exported, request, call);
   }
-  if (served !== undefined) return (request, _call, info) => served(request, remoteInfo(request, info));
+  if (served !== undefined) return (request, _call, info) => served(request, new RemoteInfo(request, info));
   const handler = module.__hearth_handler ?? module.handler;
   if (typeof handler === 'function') {
     return async (request, call) => (handler as Callable)(await toPlainRequest(request, call));
@@ -65,17 +68,24 @@ export function findHandler(
   return undefined;
 }
 
-/** `Deno.serve`'s info shows the caller's address as the router saw it, not the Unix socket. */
-function remoteInfo(request: Request, info: Deno.ServeHandlerInfo): Deno.ServeHandlerInfo {
-  return {
-    get remoteAddr() {
-      const hostname = request.headers.get('x-forwarded-for')?.split(',')[0]?.trim() ?? '';
-      return { transport: 'tcp' as const, hostname, port: 0 };
-    },
-    get completed() {
-      return info.completed;
-    },
-  };
+/**
+ * `Deno.serve`'s info: it shows the caller's address as the router saw it, not the Unix socket. A class, because V8 makes a
+ * shape of its own for each literal with a getter and what it closes over, and lets go of it late.
+ */
+class RemoteInfo {
+  readonly #request: Request;
+  readonly #info: Completion;
+  constructor(request: Request, info: Completion) {
+    this.#request = request;
+    this.#info = info;
+  }
+  get remoteAddr(): Deno.NetAddr {
+    const hostname = this.#request.headers.get('x-forwarded-for')?.split(',')[0]?.trim() ?? '';
+    return { transport: 'tcp', hostname, port: 0 };
+  }
+  get completed(): Promise<void> {
+    return this.#info.completed;
+  }
 }
 
 /** The request object of the Fluxbase style; its body is a string, as the contract says. */

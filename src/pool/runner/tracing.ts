@@ -59,7 +59,7 @@ interface ExecutionTrace {
 const MAX_TIME = 8.64e15;
 
 export function startTracing(what: Tracing, { control, executions, logs }: TracingOptions): void {
-  const { run, current: entered } = createFollowing<Context>();
+  const { run, current: entered } = createFollowing<Context>('hearth.trace');
   const traces = new WeakMap<Execution, ExecutionTrace>();
   const getTrace = uncurry(WeakMap.prototype.get).bind(null, traces) as (
     e: Execution,
