@@ -5,25 +5,50 @@ import { EXECUTION_COLUMNS, fieldsOf } from './execution_row.js';
 
 const NAMES = EXECUTION_COLUMNS.map(([name]) => name).join(', ');
 
+/** As many bytes keep PostgreSQL busy for about half a ms. */
+const PIECE_BYTES = 8 * 1024;
+const MAX_PIECES = 32;
+
 /**
  * All of the lines or none of them.
  *
+ * They go in pieces, 32 at most: given all at once, PostgreSQL takes a core for some ms, and calls wait for it meanwhile.
+ *
+ * @param between awaited after each piece but the last.
+ *
+
  * postgres.js loses an error that comes after the last byte of a COPY was sent: its stream then never ends. So a query
  * follows in the same transaction, which fails too if the COPY did.
  *
  * @throws what the database said, or that the transaction has failed: {@link insertLines} finds out why.
  */
-export async function copyLines(sql: Sql, chunks: Buffer[]): Promise<void> {
+export async function copyLines(
+  sql: Sql,
+  chunks: Buffer[],
+  between: () => Promise<void> | undefined = () => undefined,
+): Promise<void> {
   await sql.transaction(async (sql) => {
     const stream = await sql.unsafe(`copy executions (${NAMES}) from stdin`).writable();
     // The error is taken from the stream itself, below; without a listener it would be thrown as well.
     stream.on('error', () => {});
-    for (const chunk of chunks) await new Promise<void>((sent) => stream.write(chunk, () => sent()));
+    let first = true;
+    for (const piece of piecesOf(chunks)) {
+      if (!first) await between();
+      first = false;
+      await new Promise<void>((sent) => stream.write(piece, () => sent()));
+    }
     if (stream.errored !== null) throw stream.errored;
     // With nothing left to write this tells PostgreSQL at once that the data is complete, so that a query may follow.
     stream.end();
     await sql`select 1`;
   });
+}
+
+function* piecesOf(chunks: Buffer[]): Generator<Buffer> {
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const size = Math.max(PIECE_BYTES, Math.ceil(bytes / MAX_PIECES));
+  for (const chunk of chunks)
+    for (let at = 0; at < chunk.length; at += size) yield chunk.subarray(at, at + size);
 }
 
 /**

@@ -239,6 +239,28 @@ describe('copyLines', () => {
     await copyLines(sql, chunks(toLine(execution())));
     expect(await count()).toBe(3);
   });
+
+  it('gives PostgreSQL a large batch in pieces, and writes none of it when the connection is lost between two', async () => {
+    const lines = chunks(...Array.from({ length: 1000 }, () => toLine(execution())));
+    let pauses = 0;
+    const pause = async () => void pauses++;
+    await copyLines(sql, [Buffer.concat(lines)], pause);
+    expect(pauses).toBeGreaterThan(8);
+    expect(pauses).toBeLessThan(32);
+    expect(await count()).toBe(1000);
+
+    const cutAt = async (n: number) => {
+      await pause();
+      if (pauses !== n) return;
+      await run(
+        connection,
+        `select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'writer test'`,
+      );
+    };
+    pauses = 0;
+    await expect(copyLines(sql, [Buffer.concat(lines)], () => cutAt(5))).rejects.toThrow();
+    expect(await count()).toBe(1000);
+  });
 });
 
 describe('cut64k', () => {

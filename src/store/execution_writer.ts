@@ -39,6 +39,8 @@ export interface ExecutionWriterStats {
 
 /** One COPY's size: large enough to be worth its transaction, small enough not to hold up the process. */
 const BATCH_ROWS = 5000;
+/** Between the pieces of a batch, in ms: time for calls that wait for the core that PostgreSQL has. */
+const PAUSE_MS = 2;
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5000;
@@ -52,6 +54,8 @@ export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions 
   let written = 0;
   let dropped = 0;
   let failures = 0;
+  /** Flushes that somebody waits for. */
+  let awaited = 0;
   /** After the stop's deadline the counts stand. */
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
@@ -108,7 +112,7 @@ export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions 
     if (rows === 0) return;
     const began = performance.now();
     try {
-      await copyLines(sql, chunksOf(batch));
+      await copyLines(sql, chunksOf(batch), pause);
       onWrite(performance.now() - began);
     } catch (error) {
       onWrite(performance.now() - began, error);
@@ -121,6 +125,12 @@ export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions 
     }
     buffer.settle(batch, rows);
     if (!closed) written += rows;
+  }
+
+  /** None where somebody waits, nor where more has come than a batch holds. */
+  function pause(): Promise<void> | undefined {
+    const isUrgent = awaited > 0 || stopped !== undefined || buffer.waiting() >= batchRows;
+    return isUrgent ? undefined : sleep(PAUSE_MS);
   }
 
   async function writeGood(batch: Batch): Promise<void> {
@@ -138,7 +148,12 @@ export function createExecutionWriter(sql: Sql, options: ExecutionWriterOptions 
 
   async function flush(): Promise<void> {
     const goal = written + dropped + buffer.size();
-    while (!closed && written + dropped < goal) await write();
+    awaited++;
+    try {
+      while (!closed && written + dropped < goal) await write();
+    } finally {
+      awaited--;
+    }
   }
 
   async function stopBy(deadline: number): Promise<void> {
