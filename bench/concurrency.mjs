@@ -5,6 +5,7 @@ import { figure, median, round } from './statistics.mjs';
 
 const CONNECTIONS = [1, 4, 16, 64, 256];
 const ROUNDS = 3;
+const HALF_LOAD_ROUNDS = 5;
 /** Those that a target is set for. */
 const MORE = new Set([16, 64]);
 
@@ -34,39 +35,49 @@ export async function measureConcurrency(own, peers, { seconds, warm, by }) {
   return { ...figures, ...(await halfLoad(own, peers, ownPerSecond, { seconds, by })) };
 }
 
-/** At as many connections, one to four, as make about half of what the own peer can do. */
+/** So many connections are tried, each of which pauses for up to 3 ms after an answer. */
+const PAUSING = [16, 24, 32, 40, 48];
+
+/** With as many pausing connections as make about half of what the own peer can do. */
 async function halfLoad(own, peers, most, options) {
-  let connections = 1;
+  let connections = 0;
   let nearest = Number.POSITIVE_INFINITY;
-  for (const each of [1, 2, 3, 4]) {
-    const { perSecond } = await quietLoad(peers[own], each, options);
+  for (const each of PAUSING) {
+    const { perSecond } = await pausingLoad(peers[own], each, options);
     const off = Math.abs(perSecond - most / 2);
     if (off < nearest) [nearest, connections] = [off, each];
   }
   const figures = {};
-  for (const [name, peer] of Object.entries(peers)) {
-    const runs = [];
-    for (let n = 0; n < ROUNDS; n++) runs.push(await quietLoad(peer, connections, options));
-    const quantiles = runs[0].quantiles.map(([share], at) => [
+  const runs = Object.fromEntries(Object.keys(peers).map((name) => [name, []]));
+  for (let n = 0; n < HALF_LOAD_ROUNDS; n++)
+    for (const [name, peer] of rotated(Object.entries(peers), n))
+      runs[name].push(await pausingLoad(peer, connections, options));
+  for (const [name, each] of Object.entries(runs)) {
+    const quantiles = each[0].quantiles.map(([share], at) => [
       share,
-      round(median(runs.map((run) => run.quantiles[at][1]))),
+      round(median(each.map((run) => run.quantiles[at][1]))),
     ]);
-    const spread = quantiles.at(-1)[1] / quantiles[0][1];
     figure('half_load_latency', quantiles[0][1], 'ms', {
       peer: name,
       connections,
-      per_second: Math.round(median(runs.map(({ perSecond }) => perSecond))),
+      per_second: Math.round(median(each.map(({ perSecond }) => perSecond))),
       quantiles,
     });
-    figure('half_load_spread', spread, 'ratio', { peer: name, note: 'p99 over p50' });
-    if (name === own) figures.halfLoadSpread = spread;
+    const spreads = each.map((run) => run.quantiles.at(-1)[1] / run.quantiles[0][1]);
+    figure('half_load_spread', median(spreads), 'ratio', {
+      peer: name,
+      note: 'p99 over p50',
+      rounds: spreads.map(round),
+    });
+    if (name === own) figures.halfLoadSpread = median(spreads);
   }
   return figures;
 }
 
-async function quietLoad(peer, connections, { seconds, by }) {
+async function pausingLoad(peer, connections, { seconds, by }) {
   await untilQuiet();
-  return await load({ ...peer, connections, seconds: 2 * seconds, by });
+  await load({ ...peer, connections, seconds: 1, by, pauses: true });
+  return await load({ ...peer, connections, seconds: 2 * seconds, by, pauses: true });
 }
 
 function rotated(list, by) {

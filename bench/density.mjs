@@ -9,6 +9,8 @@ import { figure, median, round } from './statistics.mjs';
 
 const SIZES = [10, 1_000, 10_000];
 const LIVE = 200;
+/** Starts of a node with many functions and of one with few. */
+const PAIRS = 9;
 /** Deploys at once. */
 const WIDTH = 16;
 
@@ -17,31 +19,37 @@ export async function measureDensity(options) {
   const fewDir = await folder();
   const starts = [];
   const ratios = [];
-  let node = await startHearth(dataDir, { HEARTH_ROUTERS: '1' });
   let deployed = 0;
   for (const size of SIZES) {
+    const node = await start(dataDir);
     await deployUpTo(node, deployed, size);
     deployed = size;
     await node.stop();
-    node = await startHearth(dataDir, { HEARTH_ROUTERS: '1' });
-    starts.push(node.readyMs);
+    if (size === SIZES[0]) {
+      const few = await start(fewDir);
+      await deployUpTo(few, 0, SIZES[0]);
+      await few.stop();
+    }
+    const again = await start(dataDir);
+    starts.push(again.readyMs);
     await untilQuiet();
-    figure('start_by_functions', node.readyMs, 'ms', { functions: size });
-    figure('node_rss_by_functions', rssOf(node), 'MiB', {
+    figure('start_by_functions', again.readyMs, 'ms', { functions: size });
+    figure('node_rss_by_functions', rssOf(again), 'MiB', {
       functions: size,
       of: 'supervisor and one router',
     });
-    const few = await startHearth(fewDir, { HEARTH_ROUTERS: '1' });
-    if (size === SIZES[0]) await deployUpTo(few, 0, SIZES[0]);
-    ratios.push(await routingCost(node, few, size, options));
-    await few.stop();
+    if (size === SIZES.at(-1)) await live(again);
+    await again.stop();
+    ratios.push(await routingCost(dataDir, fewDir, size, size === SIZES.at(-1) ? PAIRS : 1, options));
   }
-  await live(node);
-  await node.stop();
   return {
     startAddedMs: starts.at(-1) - starts[0],
     routingRatio: ratios.at(-1),
   };
+}
+
+function start(dataDir) {
+  return startHearth(dataDir, { HEARTH_ROUTERS: '1' });
 }
 
 async function deployUpTo(node, from, to) {
@@ -57,23 +65,15 @@ async function deployUpTo(node, from, to) {
   await Promise.all(Array.from({ length: WIDTH }, worker));
 }
 
-/** Calls per second of one function, by turns with a node that has as few as there are at first; resolves with the ratio. */
-async function routingCost(node, few, functions, { rounds, seconds, connections, by }) {
-  const peers = [node, few].map(({ url, credentials }) => ({
-    url: `${url}/functions/v1/f-1`,
-    headers: { authorization: `Bearer ${credentials.anon_key}` },
-    connections,
-    by,
-  }));
-  for (const peer of peers) await load({ ...peer, seconds: 5 });
-  const rates = peers.map(() => []);
-  for (let n = 0; n < 2 * rounds; n++) {
-    for (const at of n % 2 === 0 ? [0, 1] : [1, 0]) {
-      await untilQuiet();
-      await load({ ...peers[at], seconds: 1 });
-      rates[at].push((await load({ ...peers[at], seconds })).perSecond);
-    }
-  }
+/**
+ * Calls per second of one function, against a node that has as few as there are at first; resolves with the ratio. What
+ * V8 makes of the same code differs by a tenth from start to start, so nodes are started anew for each pair, by turns.
+ */
+async function routingCost(manyDir, fewDir, functions, pairs, options) {
+  const rates = [[], []];
+  for (let n = 0; n < pairs; n++)
+    for (const at of n % 2 === 0 ? [0, 1] : [1, 0])
+      rates[at].push(await rateOf([manyDir, fewDir][at], options));
   const ratios = rates[0].map((rate, n) => rate / rates[1][n]);
   figure('throughput_by_functions', median(rates[0]), 'requests/s', {
     functions,
@@ -81,6 +81,24 @@ async function routingCost(node, few, functions, { rounds, seconds, connections,
     rounds: ratios.map(round),
   });
   return median(ratios);
+}
+
+async function rateOf(dataDir, { rounds, seconds, warm, connections, by }) {
+  const node = await start(dataDir);
+  const peer = {
+    url: `${node.url}/functions/v1/f-1`,
+    headers: { authorization: `Bearer ${node.credentials.anon_key}` },
+    connections,
+    by,
+  };
+  await load({ ...peer, seconds: warm });
+  const rates = [];
+  for (let n = 0; n < rounds; n++) {
+    await untilQuiet();
+    rates.push((await load({ ...peer, seconds: Math.ceil(seconds / 2) })).perSecond);
+  }
+  await node.stop();
+  return median(rates);
 }
 
 function rssOf(node) {

@@ -1,6 +1,7 @@
 // Load on one URL over a number of connections: by wrk where it is installed, else by the benchmark itself.
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ownLoad } from './own_load.mjs';
 import { start } from './started.mjs';
 
@@ -9,21 +10,30 @@ const wrk = (process.env.PATH ?? '')
   .map((dir) => join(dir, 'wrk'))
   .find((path) => existsSync(path));
 
+const PAUSES = fileURLToPath(new URL('pauses.lua', import.meta.url));
+
 /** Which program makes the load. */
 export function loader(asked) {
   return asked === 'own' || wrk === undefined ? 'own' : 'wrk';
 }
 
-/** Resolves with `{ perSecond, p50Ms, quantiles, requests, failed }`; quantiles: `[share, ms]` of 50, 75, 90 and 99 %. */
-export async function load({ url, headers = {}, connections, seconds, by }) {
+/**
+ * Resolves with `{ perSecond, p50Ms, quantiles, requests, failed }`; quantiles: `[share, ms]` of 50, 75, 90 and 99 %.
+ * `pauses`: each connection waits up to 3 ms before its next request.
+ */
+export async function load({ url, headers = {}, connections, seconds, by, pauses = false }) {
   return by === 'wrk'
-    ? await wrkLoad(url, headers, connections, seconds)
-    : await ownLoad(url, headers, connections, seconds);
+    ? await wrkLoad(url, headers, connections, seconds, pauses)
+    : await ownLoad(url, headers, connections, seconds, pauses);
 }
 
-async function wrkLoad(url, headers, connections, seconds) {
+async function wrkLoad(url, headers, connections, seconds, pauses) {
   const given = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
-  const program = start(wrk, ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...given, url]);
+  const script = pauses ? ['-s', PAUSES] : [];
+  const program = start(wrk, [
+    ...['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...script, ...given],
+    url,
+  ]);
   const [, perSecond] = await program.says(/Requests\/sec:\s+([\d.]+)/, (seconds + 30) * 1000);
   await program.stop();
   const text = program.output();

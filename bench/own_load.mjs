@@ -2,7 +2,9 @@
 import { connect } from 'node:net';
 import { quantile } from './statistics.mjs';
 
-export async function ownLoad(url, headers, connections, seconds) {
+const MAX_PAUSE_MS = 3;
+
+export async function ownLoad(url, headers, connections, seconds, pauses) {
   const { hostname, port, host, pathname, search } = new URL(url);
   const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
   const request = Buffer.from(`GET ${pathname}${search} HTTP/1.1\r\n${lines.join('')}\r\n`);
@@ -10,7 +12,8 @@ export async function ownLoad(url, headers, connections, seconds) {
   const counts = { failed: 0 };
   const began = performance.now();
   const end = began + seconds * 1000;
-  const loop = () => oneConnection({ host: hostname, port: Number(port) }, request, end, latencies, counts);
+  const loop = () =>
+    oneConnection({ host: hostname, port: Number(port) }, request, end, latencies, counts, pauses);
   await Promise.all(Array.from({ length: connections }, loop));
   const took = (performance.now() - began) / 1000;
   return {
@@ -22,7 +25,7 @@ export async function ownLoad(url, headers, connections, seconds) {
   };
 }
 
-function oneConnection(address, request, end, latencies, counts) {
+function oneConnection(address, request, end, latencies, counts, pauses) {
   return new Promise((resolve) => {
     const socket = connect({ ...address, noDelay: true });
     let answer = '';
@@ -40,7 +43,8 @@ function oneConnection(address, request, end, latencies, counts) {
       const now = performance.now();
       latencies.push(now - sentAt);
       if (!/^HTTP\/1\.1 2/.test(answer)) counts.failed++;
-      if (now < end) send();
+      if (now < end && pauses) setTimeout(send, Math.round(Math.random() * MAX_PAUSE_MS));
+      else if (now < end) send();
       else socket.end();
     });
     socket.once('error', () => counts.failed++);
