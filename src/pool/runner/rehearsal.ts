@@ -11,8 +11,13 @@ export interface RehearsalOptions {
   scratch: string;
 }
 
-/** Something of all that modules are made of, for parser and compiler: it is loaded, and nothing of it is called. */
-const MODULE = `const names = ['a', "b"], { length } = names;
+/**
+ * Something of all that modules are made of, for parser and compiler: it is loaded, and nothing of it is called. Comments
+ * are looked through for types to import, by patterns that take a while to make.
+ */
+const MODULE = `// a comment
+/** Another. */
+const names = ['a', "b"], { length } = names;
 class Known extends Error {
   #n = 1;
   static of = (n) => new Known(\`\${n}\`);
@@ -44,7 +49,8 @@ export { handler as default };
 /** Imports a module from a file, and answers calls that nobody made. Leaves nothing behind. */
 export async function rehearse({ calls, scratch }: RehearsalOptions): Promise<void> {
   const file = `${scratch}/rehearsal.js`;
-  Deno.writeTextFileSync(file, MODULE);
+  // Not the same twice: what Deno's caches know of it already would be neither parsed nor compiled.
+  Deno.writeTextFileSync(file, `${MODULE}// ${Date.now()} ${Math.random()}\n`);
   await import(`file://${file}`);
   Deno.removeSync(file);
   await calls.rehearse(CHANNEL, [
