@@ -70,7 +70,7 @@ function chartsOf(printed) {
   const latency = of('half_load_latency');
   if (latency.length > 0) {
     add('bench-latency.svg', {
-      title: `Latency at ${latency[0].connections} connections`,
+      title: `Latency at half load, ${latency[0].connections} connections`,
       x: {
         label: 'share of the answers that came within',
         format: (share) => `${Math.round(share * 100)} %`,
