@@ -78,11 +78,13 @@ describe('a channel', () => {
     });
   });
 
-  it('writes the calls of one turn together', async () => {
+  it('writes the calls of one turn together, while the process has others', async () => {
     await peer.connected;
+    send('GET\nhttp://a/first\nid');
+    await peer.arrived(1);
     const before = peer.chunks();
     for (let call = 0; call < 20; call++) send(`GET\nhttp://a/${call}\nid`);
-    await peer.arrived(20);
+    await peer.arrived(21);
     expect(peer.chunks() - before).toBe(1);
   });
 

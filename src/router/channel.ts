@@ -79,10 +79,13 @@ export class Channel {
       queueMicrotask(() => handler.onLost(true));
       return call;
     }
+    const isIdle = this.calls.size === 0 && !this.scheduled;
     this.calls.set(call, handler);
     const length = REQUEST_PREFIX - 4 + head.length + body.length;
     this.batch += `${word(length)}${CALL}${word(call)}${word(head.length)}${head}${body}`;
-    this.schedule();
+    // A process that has nothing to do begins with the first call, while others are still being read here.
+    if (isIdle) this.flush();
+    else this.schedule();
     return call;
   }
 
