@@ -88,6 +88,16 @@ describe('a channel', () => {
     expect(peer.chunks() - before).toBe(1);
   });
 
+  it('gives a process that has no call the first one at once', async () => {
+    await peer.connected;
+    const before = peer.chunks();
+    // After a timer sockets are read before what is left for the end of the turn is written.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    for (let call = 0; call < 3; call++) send(`GET\nhttp://a/${call}\nid`);
+    await peer.arrived(3);
+    expect(peer.chunks() - before).toBe(2);
+  });
+
   it('reads answers that come byte by byte', async () => {
     const socket = await peer.connected;
     const call = send('GET\nhttp://a/\nid');

@@ -12,14 +12,12 @@ const MAX_PIECES = 32;
 /**
  * All of the lines or none of them.
  *
- * They go in pieces, 32 at most: given all at once, PostgreSQL takes a core for some ms, and calls wait for it meanwhile.
+ * They go in some 32 pieces at most: given all at once, PostgreSQL takes a core for some ms, and calls wait for it meanwhile.
  *
- * @param between awaited after each piece but the last.
- *
-
  * postgres.js loses an error that comes after the last byte of a COPY was sent: its stream then never ends. So a query
  * follows in the same transaction, which fails too if the COPY did.
  *
+ * @param between awaited before each piece but the first.
  * @throws what the database said, or that the transaction has failed: {@link insertLines} finds out why.
  */
 export async function copyLines(
@@ -31,10 +29,8 @@ export async function copyLines(
     const stream = await sql.unsafe(`copy executions (${NAMES}) from stdin`).writable();
     // The error is taken from the stream itself, below; without a listener it would be thrown as well.
     stream.on('error', () => {});
-    let first = true;
-    for (const piece of piecesOf(chunks)) {
-      if (!first) await between();
-      first = false;
+    for (const [index, piece] of piecesOf(chunks).entries()) {
+      if (index > 0) await between();
       await new Promise<void>((sent) => stream.write(piece, () => sent()));
     }
     if (stream.errored !== null) throw stream.errored;
@@ -44,11 +40,14 @@ export async function copyLines(
   });
 }
 
-function* piecesOf(chunks: Buffer[]): Generator<Buffer> {
+function piecesOf(chunks: Buffer[]): Buffer[] {
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const size = Math.max(PIECE_BYTES, Math.ceil(bytes / MAX_PIECES));
-  for (const chunk of chunks)
-    for (let at = 0; at < chunk.length; at += size) yield chunk.subarray(at, at + size);
+  return chunks.flatMap((chunk) =>
+    Array.from({ length: Math.ceil(chunk.length / size) }, (_, n) =>
+      chunk.subarray(n * size, (n + 1) * size),
+    ),
+  );
 }
 
 /**

@@ -28,46 +28,32 @@ export interface Following<T> {
 
 /**
  * Does what Deno's own `AsyncVariable` does, and lives in a context beside others of it. That one keeps the values in a
- * `WeakMap`, for whose sake V8 keeps each call through several collections of its young generation (decision 26).
+ * `WeakMap`, for whose sake V8 keeps each call through several collections of its young generation (decision 26). Here the
+ * context holds the value itself: functions cannot get at one, as `hideMachine` takes the way to Deno's core from them.
  *
  * @param name not that of another one.
  */
 export function createFollowing<T>(name: string): Following<T> {
   /** A context with nothing else in it. */
   class Alone {
-    [name] = null as unknown;
-    constructor(held: Held<T>) {
-      this[name] = held;
+    [name]: T;
+    constructor(value: T) {
+      this[name] = value;
     }
   }
   Object.setPrototypeOf(Alone.prototype, null);
   return {
     run(value, task, ...args) {
       const before = getAsyncContext();
-      const held = new Held(value);
-      setAsyncContext(before == null ? new Alone(held) : { __proto__: null, ...before, [name]: held });
+      setAsyncContext(before == null ? new Alone(value) : { __proto__: null, ...before, [name]: value });
       try {
         return task(...args);
       } finally {
         setAsyncContext(before);
       }
     },
-    current() {
-      const context = getAsyncContext() as Record<string, Held<T> | undefined> | null | undefined;
-      return Held.value(context?.[name]);
-    },
+    current: () => (getAsyncContext() as Record<string, T> | null | undefined)?.[name],
   };
-}
-
-/** Functions can get at contexts: they find nothing in them. */
-class Held<T> {
-  readonly #value: T;
-  constructor(value: T) {
-    this.#value = value;
-  }
-  static value<T>(held: Held<T> | undefined): T | undefined {
-    return held === undefined ? undefined : held.#value;
-  }
 }
 
 export function after(ms: number, task: () => void): object {

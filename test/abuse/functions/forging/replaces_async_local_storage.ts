@@ -18,4 +18,7 @@ AsyncLocalStorage.prototype.run = function (
   if (typeof (store as { id?: unknown } | undefined)?.id === 'string') note('an execution to run in');
   return (run as (...args: unknown[]) => unknown).call(this, store, ...rest);
 } as never;
+// The contexts that such storages are kept in are to be had from Deno's core alone, and have the execution in them.
+const { internal } = Deno as unknown as { internal: symbol };
+if ((Deno as unknown as Record<symbol, unknown>)[internal] !== undefined) note('the way to every context');
 export default handler;
