@@ -11,6 +11,7 @@ import { Roster, type ToSupervisor } from '../supervisor/protocol.js';
 import { Call, type CallContext, type Running } from './call.js';
 import type { CallDescription } from './call_description.js';
 import { ClientAnswer } from './client_answer.js';
+import { Crowd } from './crowd.js';
 import { createLeases, type Leases } from './leases.js';
 
 const FN = functionMeta({ id: 'f', timeout_seconds: 30 });
@@ -27,7 +28,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'hearth-test-'));
   peer = await startFramePeer(dir);
   told = [];
-  leases = createLeases((message) => told.push(message));
+  leases = createLeases((message) => told.push(message), new Crowd(1));
   const context: CallContext = {
     leases,
     notes: { done: () => {}, handOver: () => {}, flush: async () => {}, stop: async () => {} },

@@ -5,15 +5,19 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerFrame, type FramePeer, startFramePeer } from '../../test/support/frame_peer.js';
 import { FrameKind } from '../supervisor/protocol.js';
 import { Channel, fitsFrame } from './channel.js';
+import { Crowd } from './crowd.js';
 
 let dir: string;
 let peer: FramePeer;
 let channel: Channel;
+let crowd: Crowd;
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'hearth-test-'));
   peer = await startFramePeer(dir);
-  channel = new Channel(peer.sockets);
+  crowd = new Crowd(1);
+  crowd.connections = 1;
+  channel = new Channel(peer.sockets, crowd);
 });
 
 afterEach(() => {
@@ -98,6 +102,22 @@ describe('a channel', () => {
     expect(peer.chunks() - before).toBe(2);
   });
 
+  it.each([
+    { connections: 0, chunks: 2, how: 'a few calls at once while the router has few connections' },
+    { connections: 1, chunks: 1, how: 'all calls of a turn together once it has many' },
+  ])('writes $how', async ({ connections, chunks }) => {
+    await peer.connected;
+    crowd.connections = connections;
+    send('GET\nhttp://a/first\nid');
+    await peer.arrived(1);
+    const before = peer.chunks();
+    // After a timer sockets are read before what is left for the end of the turn is written.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    for (let call = 0; call < 6; call++) send(`GET\nhttp://a/${call}\nid`);
+    await peer.arrived(7);
+    expect(peer.chunks() - before).toBe(chunks);
+  });
+
   it('reads answers that come byte by byte', async () => {
     const socket = await peer.connected;
     const call = send('GET\nhttp://a/\nid');
@@ -142,7 +162,7 @@ describe('when the process ends', () => {
     const silent = await startFramePeer(mkdtempSync(join(dir, 'silent-')));
     rmSync(silent.sockets.progress);
     channel.destroy();
-    channel = new Channel(silent.sockets);
+    channel = new Channel(silent.sockets, crowd);
     const socket = await silent.connected;
     const call = send('GET\nhttp://a/\nid');
     await silent.arrived(1);
@@ -153,7 +173,7 @@ describe('when the process ends', () => {
 
   it('no call was seen that nobody was there for', async () => {
     channel.destroy();
-    channel = new Channel({ ...peer.sockets, frames: join(dir, 'nobody') });
+    channel = new Channel({ ...peer.sockets, frames: join(dir, 'nobody') }, crowd);
     expect(await send('GET\nhttp://a/\nid').outcome).toBe('unseen');
   });
 

@@ -14,6 +14,7 @@ import {
   type ProcessAddress,
   REQUEST_PREFIX,
 } from '../supervisor/protocol.js';
+import type { Crowd } from './crowd.js';
 
 /** What becomes of a call: it is answered or lost, once. */
 export interface FrameHandler {
@@ -32,6 +33,8 @@ const CALL = String.fromCharCode(FrameKind.Call);
 const ABORT = String.fromCharCode(FrameKind.Abort);
 const HELLO = `${word(5)}${String.fromCharCode(FrameKind.Hello)}${word(0)}`;
 const EMPTY: string[] = [];
+/** Calls that are written at once while the node is not busy, rather than with all others of the turn. */
+const FEW = 4;
 
 /** Whether a head and a body, in Latin-1 characters, fit into a frame. */
 export function fitsFrame(head: string, bodyLength: number): boolean {
@@ -44,6 +47,8 @@ export class Channel {
   private last = 0;
   /** What the next flush writes, in Latin-1. */
   private batch = '';
+  /** Calls in it. */
+  private batched = 0;
   /** The last call that was handed to the socket. */
   private written = 0;
   private scheduled = false;
@@ -55,7 +60,11 @@ export class Channel {
   private place = -1;
   usable = true;
 
-  constructor(sockets: ProcessAddress['sockets']) {
+  /** @param crowd whose calls come on it. */
+  constructor(
+    sockets: ProcessAddress['sockets'],
+    private readonly crowd: Crowd,
+  ) {
     this.socket = connect(sockets.frames);
     this.socket.on('connect', () => {
       this.connected = true;
@@ -82,9 +91,11 @@ export class Channel {
     const isIdle = this.calls.size === 0 && !this.scheduled;
     this.calls.set(call, handler);
     const length = REQUEST_PREFIX - 4 + head.length + body.length;
+    this.batched++;
     this.batch += `${word(length)}${CALL}${word(call)}${word(head.length)}${head}${body}`;
-    // A process that has nothing to do begins with the first call, while others are still being read here.
-    if (isIdle) this.flush();
+    // A process that has nothing to do begins with the first call, while others are still being read here; and goes on
+    // with the next few where there is a core for it.
+    if (isIdle || (this.batched >= FEW && this.crowd.isSmall())) this.flush();
     else this.schedule();
     return call;
   }
@@ -122,10 +133,11 @@ export class Channel {
 
   private flush(): void {
     this.scheduled = false;
-    if (!this.usable) return;
+    if (!this.usable || this.batch === '') return;
     this.written = this.last;
     this.socket.write(this.batch, 'latin1');
     this.batch = '';
+    this.batched = 0;
   }
 
   /** First every answer goes out, then what can wait is done: clients go on with the ones while this does the other. */

@@ -6,6 +6,7 @@
 import type { Denial, LoadStages, ProcessAddress, ToRouter, ToSupervisor } from '../supervisor/protocol.js';
 import { Channel } from './channel.js';
 import { Connection } from './connection.js';
+import type { Crowd } from './crowd.js';
 
 export interface ProcessLease {
   readonly address: ProcessAddress;
@@ -83,7 +84,7 @@ interface FunctionLeases {
 
 const REMEMBERED_ENDINGS = 256;
 
-export function createLeases(send: (message: ToSupervisor) => void): Leases {
+export function createLeases(send: (message: ToSupervisor) => void, crowd: Crowd): Leases {
   const functions = new Map<string, FunctionLeases>();
   const processes = new Map<number, ProcessLease>();
   const waitingCalls = new Map<number, string>();
@@ -107,7 +108,7 @@ export function createLeases(send: (message: ToSupervisor) => void): Leases {
   function channelOf(process: number, sockets: ProcessAddress['sockets']): Channel {
     let channel = channels.get(process);
     if (channel === undefined || !channel.usable) {
-      channel = new Channel(sockets);
+      channel = new Channel(sockets, crowd);
       channels.set(process, channel);
     }
     return channel;

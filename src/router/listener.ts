@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { HearthError } from '../errors.js';
 import { ClientAnswer } from './client_answer.js';
+import type { Crowd } from './crowd.js';
 import type { Gateway } from './gateway.js';
 import { createUuid7 } from './ids.js';
 import { errorBody } from './respond.js';
@@ -21,6 +22,8 @@ export interface Listener {
 export const MAX_HEAD_BYTES = 32 * 1024;
 
 export interface ListenerOptions extends Gateway {
+  /** Counts the connections. */
+  crowd: Crowd;
   /** So many connections have closed. */
   onClosed(connections: number): void;
 }
@@ -76,8 +79,10 @@ export function createListener(gateway: ListenerOptions): Listener {
       // A client that has sent all it will may yet read.
       socket.allowHalfOpen = true;
       sockets.add(socket);
+      gateway.crowd.connections++;
       socket.once('close', () => {
         sockets.delete(socket);
+        gateway.crowd.connections--;
         noteClosed();
         if (sockets.size === 0) onLast?.();
       });

@@ -35,6 +35,7 @@ import { logFields } from './call_description.js';
 import { createClientAddress } from './client_address.js';
 import type { ClientAnswer } from './client_answer.js';
 import { loadConsole } from './console_files.js';
+import { Crowd } from './crowd.js';
 import { createDueCalls } from './due_calls.js';
 import { createExecutionNotes } from './execution_notes.js';
 import { createFunctionEntry } from './function_entry.js';
@@ -126,7 +127,8 @@ export async function startRouter(
     lookups.changed(hash);
     keyring.changed(hash);
   };
-  const leases = createLeases(link.send);
+  const crowd = new Crowd(config.bunch);
+  const leases = createLeases(link.send, crowd);
   const followers = createLogFollowers(
     (functionId, on) => void ask('follow', { functionId, on }).catch(warn),
   );
@@ -338,6 +340,7 @@ export async function startRouter(
 
   const requests = createRequestMetrics(instruments);
   const listener = createListener({
+    crowd,
     onClosed: (connections) => link.send({ t: 'closed', connections }),
     onRequest(incoming, outgoing) {
       requests.watch(incoming, outgoing);

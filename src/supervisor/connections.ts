@@ -6,6 +6,8 @@ import { StartError } from '../errors.js';
 import { bunchOf, placeConnection, type RouterLoad } from './placement.js';
 
 export interface Connections {
+  /** Connections that a router gets before the next one gets any. */
+  readonly bunch: number;
   /** Begins to accept. @throws StartError */
   listen(address: { host: string; port: number }): Promise<void>;
   /** It can be given connections. */
@@ -54,6 +56,7 @@ export function createConnections({ give, onError }: ConnectionsOptions): Connec
   }
 
   return {
+    bunch,
     async listen(address) {
       await bind(server, address, 'HEARTH_PORT');
       server.on('error', onError);

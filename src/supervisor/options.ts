@@ -39,7 +39,7 @@ export interface SupervisorOptions {
   mayServe: Promise<unknown>;
   prepare: Prepare;
   metrics: ClusterMetrics;
-  routerConfig: Omit<RouterConfig, 'databaseUp' | 'telemetry'>;
+  routerConfig: Omit<RouterConfig, 'databaseUp' | 'bunch' | 'telemetry'>;
   telemetry: Omit<RouterTelemetry, 'process'>;
   /** The node's address as functions reach it. */
   url: string;

@@ -251,6 +251,8 @@ export interface RouterConfig {
   maxResponseBytes: number | null;
   version: string;
   databaseUp: boolean;
+  /** Connections that it gets before the next router gets any (placement.ts). */
+  bunch: number;
   telemetry: RouterTelemetry;
 }
 
