@@ -13,6 +13,7 @@ import { hearthPeer, startHearth } from './peers/hearth.mjs';
 import { startProcessPerCall } from './peers/process_per_call.mjs';
 import { startProxy } from './peers/proxy.mjs';
 import { startWorkerd } from './peers/workerd.mjs';
+import { measurePrewarmed } from './prewarm.mjs';
 import { writeReport } from './report.mjs';
 import { measurePrice } from './sandbox.mjs';
 import { measureStart } from './start_times.mjs';
@@ -52,6 +53,7 @@ const options = {
 /** What there is to measure, in its order. Each resolves with figures for the targets. */
 const PARTS = {
   node: measureNode,
+  prewarm: () => measurePrewarmed(options),
   throughput: measureThroughput,
   concurrency: measureConnections,
   bundles: measureBundles,

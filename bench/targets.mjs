@@ -18,6 +18,7 @@ const TARGETS = [
   ['latency added to the bare proxy, p50, ms', 'addedMs', '<=', 0.1],
   ['first call, p50, ms', 'coldP50Ms', '<=', 4],
   ['first call, p99, ms', 'coldP99Ms', '<=', 12],
+  ['first call in a process started ahead, over a warm one, p50, ms', 'prewarmedAddedMs', '<=', 1],
   ['first call of a 1.5 MB bundle, p50, ms', 'hugeP50Ms', '<=', 45],
   ['100 cold functions at once, all answered, ms', 'burstMs', '<=', 2500],
   ['100 cold functions at once, failed', 'burstFailed', '<=', 0],

@@ -8,11 +8,11 @@ import { freePort, start } from '../started.mjs';
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 export const POOL_SIZE = 4;
 
-/** Starts a node; resolves when `/readyz` answers 200, with the ms that it took. */
-export async function startHearth(dataDir, settings = {}) {
+/** Starts a node; resolves when `/readyz` answers 200, with the ms that it took. `flags` are for its supervisor's Node. */
+export async function startHearth(dataDir, settings = {}, flags = []) {
   const port = await freePort();
   const began = performance.now();
-  const program = start(process.execPath, [MAIN], {
+  const program = start(process.execPath, [...flags, MAIN], {
     env: {
       HEARTH_DATA_DIR: dataDir,
       HEARTH_PORT: String(port),
