@@ -14,6 +14,25 @@ describe('room on a node', () => {
     expect(starting.map(({ fn }) => fn.id)).toEqual(['g']);
   });
 
+  it('makes room for all that wait at once, not for one after another', () => {
+    const { fleet, ready, ended, starting, pass } = setUpFleet(fn(), { maxInstances: 12 });
+    for (let n = 0; n < 12; n++) {
+      fleet.setFunction(fn({ id: `idle-${n}`, name: `idle-${n}` }));
+      fleet.acquire(1, `idle-${n}`, n);
+      fleet.release(1, ready(), 2);
+    }
+    pass(5_000);
+    for (let n = 0; n < 3; n++) {
+      fleet.setFunction(fn({ id: `new-${n}`, name: `new-${n}` }));
+      fleet.acquire(1, `new-${n}`, 100 + n);
+    }
+    // The first one made room for itself alone: no other call waited then.
+    expect(ended).toHaveLength(1);
+    pass(50);
+    expect(ended).toHaveLength(3);
+    expect(starting.map(({ fn }) => fn.id)).toEqual(['new-0', 'new-1', 'new-2']);
+  });
+
   it('gives the place of a tenant that has more than its share to one that has less, and fails no call for it', () => {
     const narrow = { max_concurrency: 1, max_instances: 4 };
     const { fleet, ready, ended, starting, pass } = setUpFleet(fn({ ...narrow }), { maxInstances: 4 });
@@ -107,6 +126,27 @@ describe('room in a tenant’s quota', () => {
     // What never fits is refused at once.
     fleet.acquire(1, 'h', 3);
     expect(take('deny')).toMatchObject([{ message: { call: 3, denial: { code: 'QUOTA_EXCEEDED' } } }]);
+  });
+
+  it('ends as many idle processes of the tenant as its calls need at once, and none of another tenant', () => {
+    const quota = { processes: 4, memoryMib: 10_000, elsewhere: { processes: 0, memoryMib: 0 } };
+    const { fleet, ready, starting, ended, pass } = setUpFleet(fn({ tenant: 'other' }), { quota });
+    fleet.acquire(1, 'f', 1);
+    fleet.release(1, ready(), 2);
+    for (let n = 0; n < 4; n++) {
+      fleet.setFunction(fn({ id: `idle-${n}`, name: `idle-${n}` }));
+      fleet.acquire(1, `idle-${n}`, 10 + n);
+      fleet.release(1, ready(), 2);
+    }
+    pass(5_000);
+    for (let n = 0; n < 3; n++) {
+      fleet.setFunction(fn({ id: `new-${n}`, name: `new-${n}` }));
+      fleet.acquire(1, `new-${n}`, 100 + n);
+    }
+    expect(ended).toHaveLength(1); // no other call waited then
+    pass(50);
+    expect(ended.map(({ process }) => process)).toEqual([2, 3, 4]);
+    expect(starting.map(({ fn }) => fn.id)).toEqual(['new-0', 'new-1', 'new-2']);
   });
 
   it('refuses what waited in vain for room in the tenant’s quota as what it is', () => {

@@ -15,6 +15,8 @@ export const TENANT_QUEUE = MAX_QUEUE;
 export const STARTS_AT_ONCE = 8;
 /** ms after which one that is being started has been made, and only its module still loads. */
 const START_MS = 2_000;
+/** Processes of a full node that make room at once. */
+export const LEAVING_AT_ONCE = 8;
 /** ms without a call after which a process can make room: routers report use every second. */
 const IDLE_MS = 1_000;
 /** ms that a call waits for capacity (Cloud Run waits 10 s). */
@@ -90,6 +92,11 @@ export function isIdle(instance: Pick<Instance, 'state' | 'running' | 'lastUsed'
   return instance.state === 'live' && instance.running.size === 0 && now - instance.lastUsed > IDLE_MS;
 }
 
+/** Whether it makes room soon: one that has calls yet may take as long as they do. */
+export function isLeaving({ state, running }: Pick<Instance, 'state' | 'running'>): boolean {
+  return state === 'draining' && running.size === 0;
+}
+
 type Process = Pick<Instance, 'state' | 'running' | 'lastUsed' | 'priority'>;
 
 export interface FullNode<I extends Process> {
@@ -99,40 +106,68 @@ export interface FullNode<I extends Process> {
   limit: number;
   /** The tenant that waits for one. */
   waiting: TenantShare;
+  /** Processes that all calls which wait need: one at least. */
+  wanted: number;
   /** All tenants'. */
   shares: Iterable<TenantShare>;
   processes: readonly { instance: I; share: TenantShare }[];
 }
 
 /**
- * The process of a full node that makes room for a tenant's call. A tenant's share is the limit divided by the tenants
- * that want something: that have calls running or waiting.
+ * The processes of a full node that make room for calls that wait, one of them a tenant's. A tenant's share is the limit
+ * divided by the tenants that want something: that have calls running or waiting.
  *
- * An idle process goes first: of the tenant that is furthest over its share, and then the one that is worth the least
- * (`keepalive/greedy_dual.ts`). Where none is idle, a tenant over its share that has at least two more than the one that
- * waits gives up the process with the fewest calls, which finishes them. Null: nobody has to, or room is being made
- * already.
+ * Idle processes go first, as many as are wanted and are not on their way out yet: those of the tenant that is furthest
+ * over its share, and then the one that is worth the least (`keepalive/greedy_dual.ts`). Where none is idle, a tenant over
+ * its share that has at least two more than the one that waits gives up the process with the fewest calls, which finishes
+ * them; one at a time. None: nobody has to, or room is being made already.
  */
-export function whoGivesWay<I extends Process>(node: FullNode<I>): I | null {
+export function whoGivesWay<I extends Process>(node: FullNode<I>): I[] {
   const { now, processes, waiting } = node;
-  if (processes.some(({ instance }) => instance.state === 'draining')) return null;
+  const leaving = processes.filter(({ instance }) => isLeaving(instance)).length;
+  const places = Math.min(node.wanted, LEAVING_AT_ONCE) - leaving;
+  if (places <= 0) return [];
   const busy = new Set<TenantShare>();
   for (const share of node.shares) if (share.waiting.length > 0) busy.add(share);
   for (const { instance, share } of processes) if (!isIdle(instance, now)) busy.add(share);
   const fair = node.limit / Math.max(1, busy.size);
   const over = (share: TenantShare) => Math.max(0, share.processes - fair);
   const idle = processes.filter(({ instance }) => isIdle(instance, now));
-  if (idle.length > 0) {
-    const order = (a: (typeof idle)[number], b: (typeof idle)[number]) =>
-      over(b.share) - over(a.share) || a.instance.priority - b.instance.priority;
-    return idle.sort(order)[0]?.instance ?? null;
-  }
+  if (idle.length > 0) return leastMissed(idle, places, fair);
+  if (processes.some(({ instance }) => instance.state === 'draining')) return [];
   const giving = processes.filter(
     ({ instance, share }) =>
       instance.state === 'live' && over(share) > 0 && share.processes >= waiting.processes + 2,
   );
   giving.sort((a, b) => b.share.processes - a.share.processes || callsOn(a.instance) - callsOn(b.instance));
-  return giving[0]?.instance ?? null;
+  return giving.slice(0, 1).map(({ instance }) => instance);
+}
+
+/** So many of the idle processes, or all of them. `fair`: processes that a tenant may have before others. */
+function leastMissed<I extends Process>(
+  idle: readonly { instance: I; share: TenantShare }[],
+  places: number,
+  fair: number,
+): I[] {
+  const left = new Set(idle);
+  const gone = new Map<TenantShare, number>();
+  const over = (share: TenantShare) => Math.max(0, share.processes - (gone.get(share) ?? 0) - fair);
+  const chosen: I[] = [];
+  while (chosen.length < places) {
+    let least: (typeof idle)[number] | null = null;
+    for (const each of left) {
+      const order =
+        least === null
+          ? -1
+          : over(least.share) - over(each.share) || each.instance.priority - least.instance.priority;
+      if (order < 0) least = each;
+    }
+    if (least === null) break;
+    left.delete(least);
+    gone.set(least.share, (gone.get(least.share) ?? 0) + 1);
+    chosen.push(least.instance);
+  }
+  return chosen;
 }
 
 function callsOn({ running }: Process): number {

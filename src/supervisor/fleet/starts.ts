@@ -4,7 +4,14 @@ import { newInstance } from './instance.js';
 import type { Keeping } from './keeping.js';
 import type { FleetOptions } from './options.js';
 import { type Room, SEARCH_MS } from './room.js';
-import { isItsTurn, mayEverStart, mayStart, processesToStart, STARTS_AT_ONCE } from './scaling.js';
+import {
+  isItsTurn,
+  LEAVING_AT_ONCE,
+  mayEverStart,
+  mayStart,
+  processesToStart,
+  STARTS_AT_ONCE,
+} from './scaling.js';
 import type { FleetState, FunctionState } from './state.js';
 import type { TenantShare } from './tenant_shares.js';
 import type { Waiting } from './waiting.js';
@@ -27,23 +34,38 @@ export function createStarts(
   /** For the calls that wait, where no slot is free. */
   function startMore(state: FunctionState) {
     state.atQuota = false;
-    const counted = [...state.instances].filter((instance) => instance.state !== 'draining');
-    const count = processesToStart(state.fn, {
-      waiting: state.waiters.length,
-      freeSlots: 0,
-      starting: counted.filter(({ address }) => address === null).length,
-      instances: counted.length,
-    });
+    const count = missing(state);
     for (let started = 0; started < count; started++) {
       const quota = quotaOf(state.fn.tenant);
       if (quota !== null && !mayEverStart(quota, state.fn))
         return waiting.denyAll(state, overQuota(state.fn));
       state.atQuota = quota !== null && !mayStart(quota, state.share, state.fn);
-      if (state.atQuota) return room.makeInTenant(state);
-      if (room.isFull(state)) return room.make(state);
+      if (state.atQuota) return room.makeInTenant(state, () => missingInAll(state.share));
+      if (room.isFull(state)) return room.make(state, () => missingInAll(null));
       if (state.share.starting >= STARTS_AT_ONCE && !hasTurn(state.share)) return;
       start(state, false);
     }
+  }
+
+  /** Processes that its calls wait for, and nobody starts yet. */
+  function missing({ fn, instances, waiters }: FunctionState): number {
+    const counted = [...instances].filter((instance) => instance.state !== 'draining');
+    return processesToStart(fn, {
+      waiting: waiters.length,
+      freeSlots: 0,
+      starting: counted.filter(({ address }) => address === null).length,
+      instances: counted.length,
+    });
+  }
+
+  /** The same of a tenant's functions, or of all, up to as many as can leave at once. */
+  function missingInAll(share: TenantShare | null): number {
+    let count = 0;
+    for (const state of waiting.functions()) {
+      if (share === null || state.share === share) count += missing(state);
+      if (count >= LEAVING_AT_ONCE) break;
+    }
+    return count;
   }
 
   function hasTurn(share: TenantShare): boolean {

@@ -74,7 +74,10 @@ export function createWaiting({ actions, now }: Pick<FleetOptions, 'actions' | '
     );
   }
 
-  return { deny, add, remove, removeRouter, forgetEmpty, denyAll, denyOverdue, byNeed };
+  /** Functions for which calls wait. */
+  const functions = () => waiting.values();
+
+  return { functions, deny, add, remove, removeRouter, forgetEmpty, denyAll, denyOverdue, byNeed };
 }
 
 function key(router: number, call: number): string {
