@@ -33,6 +33,29 @@ describe('room on a node', () => {
     expect(starting.map(({ fn }) => fn.id)).toEqual(['new-0', 'new-1', 'new-2']);
   });
 
+  it('makes no room for calls whose tenant may have no more', () => {
+    const quota = { processes: 1, memoryMib: 10_000, elsewhere: { processes: 0, memoryMib: 0 } };
+    const { fleet, ready, ended, starting, pass } = setUpFleet(fn(), { maxInstances: 6, quota });
+    fleet.acquire(1, 'f', 1);
+    fleet.usage(1, ready(), 1, 1, 0);
+    for (let n = 0; n < 5; n++) {
+      fleet.setFunction(fn({ id: `idle-${n}`, name: `idle-${n}`, tenant: 'other' }));
+      fleet.acquire(1, `idle-${n}`, 10 + n);
+      fleet.release(1, ready(), 2);
+    }
+    pass(5_000);
+    for (let n = 0; n < 3; n++) {
+      fleet.setFunction(fn({ id: `new-${n}`, name: `new-${n}` }));
+      fleet.acquire(1, `new-${n}`, 100 + n);
+    }
+    expect(ended).toEqual([]);
+    fleet.setFunction(fn({ id: 'late', name: 'late', tenant: 'other' }));
+    fleet.acquire(1, 'late', 200);
+    pass(50);
+    expect(ended).toHaveLength(1);
+    expect(starting.map(({ fn }) => fn.id)).toEqual(['late']);
+  });
+
   it('gives the place of a tenant that has more than its share to one that has less, and fails no call for it', () => {
     const narrow = { max_concurrency: 1, max_instances: 4 };
     const { fleet, ready, ended, starting, pass } = setUpFleet(fn({ ...narrow }), { maxInstances: 4 });

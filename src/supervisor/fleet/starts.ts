@@ -58,11 +58,11 @@ export function createStarts(
     });
   }
 
-  /** The same of a tenant's functions, or of all, up to as many as can leave at once. */
+  /** The same of a tenant's functions, or of all whose tenant may have more; up to as many as can leave at once. */
   function missingInAll(share: TenantShare | null): number {
     let count = 0;
     for (const state of waiting.functions()) {
-      if (share === null || state.share === share) count += missing(state);
+      if (share === null ? !state.atQuota : state.share === share) count += missing(state);
       if (count >= LEAVING_AT_ONCE) break;
     }
     return count;
