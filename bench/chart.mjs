@@ -58,16 +58,36 @@ export function lineChart({ title, x, y, series }) {
 
 function scale({ log = false, ticks: given }, values, from, to, fromZero) {
   const high = Math.max(...values);
-  const low = fromZero && !log ? 0 : Math.min(...values);
+  const least = Math.min(...values);
+  const low = !fromZero ? least : log ? roundBelow(least) : 0;
   const of = log ? Math.log10 : (value) => value;
   const span = of(high) - of(low) || 1;
   // A little room above the highest point.
   const reach = fromZero ? span * 1.08 : span;
-  const ticks = given ?? (log ? [...new Set(values)].sort((a, b) => a - b) : even(low, high));
+  const ticks =
+    given ??
+    (!log
+      ? even(low, high)
+      : fromZero
+        ? roundBetween(low, high)
+        : [...new Set(values)].sort((a, b) => a - b));
   return {
     ticks: ticks.length > 10 ? ticks.filter((_, n) => n % Math.ceil(ticks.length / 10) === 0) : ticks,
     at: (value) => Math.round((from + ((of(value) - of(low)) / reach) * (to - from)) * 10) / 10,
   };
+}
+
+/** The next of 1, 2, 5, 10, 20, 50 … at or below it; likewise of 0.1, 0.2, 0.5. */
+function roundBelow(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [5, 2, 1].map((factor) => factor * power).find((each) => each <= value);
+}
+
+function roundBetween(low, high) {
+  const found = [];
+  for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10)
+    found.push(...[1, 2, 5].map((factor) => factor * power).filter((each) => each >= low && each <= high));
+  return found;
 }
 
 /** Round values, some five of them. */

@@ -76,7 +76,7 @@ function chartsOf(printed) {
         format: (share) => `${Math.round(share * 100)} %`,
         ticks: latency[0].quantiles.map(([share]) => share),
       },
-      y: { label: 'ms' },
+      y: { label: 'ms', log: true },
       series: latency.map(({ peer, quantiles }) => ({ name: PEERS[peer], points: quantiles })),
     });
   }
