@@ -58,32 +58,33 @@ export function lineChart({ title, x, y, series }) {
 
 function scale({ log = false, ticks: given }, values, from, to, fromZero) {
   const high = Math.max(...values);
-  const least = Math.min(...values);
-  const low = !fromZero ? least : log ? roundBelow(least) : 0;
+  const low = fromZero ? baseOf(values, log) : Math.min(...values);
   const of = log ? Math.log10 : (value) => value;
   const span = of(high) - of(low) || 1;
   // A little room above the highest point.
   const reach = fromZero ? span * 1.08 : span;
-  const ticks =
-    given ??
-    (!log
-      ? even(low, high)
-      : fromZero
-        ? roundBetween(low, high)
-        : [...new Set(values)].sort((a, b) => a - b));
+  const ticks = given ?? ticksOf(values, low, { log, fromZero });
   return {
     ticks: ticks.length > 10 ? ticks.filter((_, n) => n % Math.ceil(ticks.length / 10) === 0) : ticks,
     at: (value) => Math.round((from + ((of(value) - of(low)) / reach) * (to - from)) * 10) / 10,
   };
 }
 
-/** The next of 1, 2, 5, 10, 20, 50 … at or below it; likewise of 0.1, 0.2, 0.5. */
-function roundBelow(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [5, 2, 1].map((factor) => factor * power).find((each) => each <= value);
+/** Where the axis of heights begins: a logarithmic one has no 0. */
+function baseOf(values, log) {
+  const least = Math.min(...values);
+  return log ? roundOnes(least / 10, least).at(-1) : 0;
 }
 
-function roundBetween(low, high) {
+function ticksOf(values, low, { log, fromZero }) {
+  const high = Math.max(...values);
+  if (!log) return even(low, high);
+  // Points stand above their values where these are chosen; heights are read off.
+  return fromZero ? roundOnes(low, high) : [...new Set(values)].sort((a, b) => a - b);
+}
+
+/** 1, 2, 5, 10, 20, 50 …, likewise 0.1, 0.2, 0.5: those from `low` to `high`. */
+function roundOnes(low, high) {
   const found = [];
   for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10)
     found.push(...[1, 2, 5].map((factor) => factor * power).filter((each) => each >= low && each <= high));

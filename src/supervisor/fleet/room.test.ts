@@ -1,5 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { fn, setUpFleet } from '../../../test/support/fleet.js';
+import type { FunctionMeta } from '../../store/types.js';
+import type { Fleet } from '../fleet.js';
+
+/** So many functions with a process each, which has answered its one call. */
+function leaveIdle(fleet: Fleet, ready: () => number, count: number, change: Partial<FunctionMeta> = {}) {
+  for (let n = 0; n < count; n++) {
+    fleet.setFunction(fn({ id: `idle-${n}`, name: `idle-${n}`, ...change }));
+    fleet.acquire(1, `idle-${n}`, 10 + n);
+    fleet.release(1, ready(), 2);
+  }
+}
+
+/** So many functions of the default tenant that have no process, called once each. */
+function callNew(fleet: Fleet, count: number) {
+  for (let n = 0; n < count; n++) {
+    fleet.setFunction(fn({ id: `new-${n}`, name: `new-${n}` }));
+    fleet.acquire(1, `new-${n}`, 100 + n);
+  }
+}
 
 describe('room on a node', () => {
   it('makes room on a full node by ending what is idle', () => {
@@ -16,16 +35,9 @@ describe('room on a node', () => {
 
   it('makes room for all that wait at once, not for one after another', () => {
     const { fleet, ready, ended, starting, pass } = setUpFleet(fn(), { maxInstances: 12 });
-    for (let n = 0; n < 12; n++) {
-      fleet.setFunction(fn({ id: `idle-${n}`, name: `idle-${n}` }));
-      fleet.acquire(1, `idle-${n}`, n);
-      fleet.release(1, ready(), 2);
-    }
+    leaveIdle(fleet, ready, 12);
     pass(5_000);
-    for (let n = 0; n < 3; n++) {
-      fleet.setFunction(fn({ id: `new-${n}`, name: `new-${n}` }));
-      fleet.acquire(1, `new-${n}`, 100 + n);
-    }
+    callNew(fleet, 3);
     // The first one made room for itself alone: no other call waited then.
     expect(ended).toHaveLength(1);
     pass(50);
@@ -38,16 +50,9 @@ describe('room on a node', () => {
     const { fleet, ready, ended, starting, pass } = setUpFleet(fn(), { maxInstances: 6, quota });
     fleet.acquire(1, 'f', 1);
     fleet.usage(1, ready(), 1, 1, 0);
-    for (let n = 0; n < 5; n++) {
-      fleet.setFunction(fn({ id: `idle-${n}`, name: `idle-${n}`, tenant: 'other' }));
-      fleet.acquire(1, `idle-${n}`, 10 + n);
-      fleet.release(1, ready(), 2);
-    }
+    leaveIdle(fleet, ready, 5, { tenant: 'other' });
     pass(5_000);
-    for (let n = 0; n < 3; n++) {
-      fleet.setFunction(fn({ id: `new-${n}`, name: `new-${n}` }));
-      fleet.acquire(1, `new-${n}`, 100 + n);
-    }
+    callNew(fleet, 3);
     expect(ended).toEqual([]);
     fleet.setFunction(fn({ id: 'late', name: 'late', tenant: 'other' }));
     fleet.acquire(1, 'late', 200);
@@ -156,16 +161,9 @@ describe('room in a tenant’s quota', () => {
     const { fleet, ready, starting, ended, pass } = setUpFleet(fn({ tenant: 'other' }), { quota });
     fleet.acquire(1, 'f', 1);
     fleet.release(1, ready(), 2);
-    for (let n = 0; n < 4; n++) {
-      fleet.setFunction(fn({ id: `idle-${n}`, name: `idle-${n}` }));
-      fleet.acquire(1, `idle-${n}`, 10 + n);
-      fleet.release(1, ready(), 2);
-    }
+    leaveIdle(fleet, ready, 4);
     pass(5_000);
-    for (let n = 0; n < 3; n++) {
-      fleet.setFunction(fn({ id: `new-${n}`, name: `new-${n}` }));
-      fleet.acquire(1, `new-${n}`, 100 + n);
-    }
+    callNew(fleet, 3);
     expect(ended).toHaveLength(1); // no other call waited then
     pass(50);
     expect(ended.map(({ process }) => process)).toEqual([2, 3, 4]);
