@@ -10,6 +10,13 @@ export interface AnswerHead {
   mark: string | undefined;
 }
 
+/** Name, value, name, value … of what a frame has as its head. */
+export function headerList(head: string): readonly string[] {
+  return head === '' ? EMPTY : head.split('\n');
+}
+
+const EMPTY: readonly string[] = [];
+
 /**
  * @param received name, value, name, value …: names in lower case.
  * @param sized Content-Length where the frame tells it, empty where there is none; null where the answer's own headers do.

@@ -7,9 +7,9 @@ import type { IncomingMessage } from 'node:http';
 import { HearthError, messageOf } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
 import { type Denial, FrameKind, isDue, type Roster, type Seated } from '../supervisor/protocol.js';
-import { readAnswerHead } from './answer_head.js';
+import { headerList, readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
-import { type CallDescription, executionOf } from './call_description.js';
+import { type CallDescription, executionOf, wholeHeaders } from './call_description.js';
 import { noteEnd, noteRefused } from './call_notes.js';
 import { noteAsked, noteGranted, serverTiming } from './call_times.js';
 import { type FrameHandler, fitsFrame } from './channel.js';
@@ -30,7 +30,8 @@ import {
 } from './failures.js';
 import type { Leases, Loading, Slot, Waiting } from './leases.js';
 import { answerError } from './respond.js';
-import { keepResult, type ResultText } from './result_text.js';
+import { keepResult, type ResultText, wholeResult } from './result_text.js';
+import { wholeHeadText } from './whole_answer.js';
 
 /** What all calls of this router share. */
 export interface CallContext {
@@ -88,6 +89,8 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   /** The same, while its answer is fetched. */
   private fetched = 0;
   private collecting = false;
+  /** Whether it has not got a slot as soon as it came. */
+  private waited = false;
   /** Takes up the answer that came before the word that the module is loaded. */
   private held: (() => void) | null = null;
   /** How the process was lost, where that was while it loaded as far as is known here. */
@@ -151,6 +154,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   /** A small body is read before a slot is taken, so that a slow client holds none. */
   private collect(frame: { body: string }): void {
     const { incoming } = this;
+    this.waited = true;
     this.collecting = true;
     incoming.setEncoding('latin1');
     incoming.on('data', (text: string) => {
@@ -163,10 +167,10 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   }
 
   private frameHead(): string {
-    const { executionId, headers, url } = this.request;
+    const { executionId, headers, traceparent, url } = this.request;
     let head = `${this.incoming.method}\n${url}\n${executionId}`;
     for (const part of headers) head += `\n${part}`;
-    return head;
+    return traceparent === null ? head : `${head}\ntraceparent\n${traceparent}`;
   }
 
   /** Takes a slot, or waits for one. */
@@ -175,6 +179,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     const { fn, times } = this.request;
     const slot = this.context.leases.take(fn.id, fn.version);
     if (slot !== null) return this.onSlot(slot);
+    this.waited = true;
     if (times !== null) noteAsked(times, performance.now());
     this.waiting = this.context.leases.wait(fn.id, this, isDue(this.request.trigger));
   }
@@ -191,7 +196,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     if (times !== null) noteGranted(times, performance.now(), slot.cold ? slot.lease : null);
     const { loading } = slot.lease;
     if (loading === null) {
-      this.beginClock();
+      if (this.waited) this.beginClock();
       return this.send(slot);
     }
     loading.add(this);
@@ -249,7 +254,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
       {
         method: this.incoming.method ?? 'GET',
         target: this.request.url,
-        headers: this.request.headers,
+        headers: wholeHeaders(this.request),
         body: this.body.open(),
       },
       this,
@@ -270,14 +275,14 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     this.finish(denial.code === 'FUNCTION_TIMEOUT' ? 'timeout' : 'error', error, denial.thrown ?? null);
   }
 
-  onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void {
+  onAnswer(kind: number, cpuUs: number, status: number, head: string, body: Buffer): void {
     this.answering = true;
     const lease = this.slot?.lease;
     if (lease !== undefined && lease.loading !== null) {
       if (this.request.tellsTimes && !this.over) {
         // The supervisor is about to tell how long its stages took.
         this.held = () => {
-          this.onAnswer(kind, cpuUs, status, headers, body);
+          this.onAnswer(kind, cpuUs, status, head, body);
           this.afterAnswer();
         };
         return;
@@ -289,14 +294,33 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     if (this.over) return this.leave(true);
     if (kind === FrameKind.Take) {
       this.fetched = call;
-      return this.fetchAnswer(headers[0] ?? '');
+      return this.fetchAnswer(head);
     }
     this.kind = kind === FrameKind.Done ? 'd' : kind === FrameKind.Failed ? 'e' : 'm';
     this.cpuMs = cpuUs / 1000;
+    if (this.sentWhole(status, head, body)) return;
     const bare = status === 204 || status === 304;
-    this.beginAnswer(status, headers, body.length, bare ? '' : String(body.length));
+    this.beginAnswer(status, headerList(head), body.length, bare ? '' : String(body.length));
     if (body.length > 0 && !bare) this.onData(body);
     this.onComplete();
+  }
+
+  /** The usual answer goes out at once; false: it is another one. */
+  private sentWhole(status: number, received: string, body: Buffer): boolean {
+    const { outgoing } = this;
+    const { answerHeaders, fn, tellsTimes } = this.request;
+    if (this.kind === 'e' || tellsTimes || !outgoing.takesWhole()) return false;
+    if (body.length > SMALL_BODY_BYTES || body.length > this.context.maxResponseBytes) return false;
+    const known = this.slot?.lease.channel.wholeHeads(status, received) ?? null;
+    const head = known === null ? null : wholeHeadText(known, body.length, answerHeaders);
+    if (known === null || head === null) return false;
+    this.statusCode = status;
+    this.bytes = body.length;
+    if (known.isText && !fn.disable_execution_logs) this.result = wholeResult(body);
+    this.leave(true);
+    outgoing.sendWhole(status, head, body.toString('latin1'));
+    this.finish('success', null, null);
+    return true;
   }
 
   afterAnswer(): void {
@@ -328,7 +352,12 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   }
 
   /** `sized`: Content-Length where the frame tells it; null where the answer's own headers do. */
-  private beginAnswer(status: number, received: string[], length: number | null, sized: string | null): void {
+  private beginAnswer(
+    status: number,
+    received: readonly string[],
+    length: number | null,
+    sized: string | null,
+  ): void {
     const { outgoing } = this;
     const { headers, contentType, encoded, mark } = readAnswerHead(received, sized);
     if (mark !== undefined) this.readMark(mark);

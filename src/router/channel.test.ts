@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerFrame, type FramePeer, startFramePeer } from '../../test/support/frame_peer.js';
 import { FrameKind } from '../supervisor/protocol.js';
+import { headerList } from './answer_head.js';
 import { Channel, fitsFrame } from './channel.js';
 import { Crowd } from './crowd.js';
 
@@ -30,7 +31,7 @@ interface Outcome {
   kind: number;
   cpuUs: number;
   status: number;
-  headers: string[];
+  headers: readonly string[];
   body: string;
 }
 
@@ -39,8 +40,8 @@ function send(head: string, body = ''): { number: number; outcome: Promise<Outco
   const outcome = new Promise<Outcome | 'seen' | 'unseen'>((resolve) => {
     number = channel.send(head, body, {
       afterAnswer: () => {},
-      onAnswer: (kind, cpuUs, status, headers, bytes) =>
-        resolve({ kind, cpuUs, status, headers, body: bytes.toString('latin1') }),
+      onAnswer: (kind, cpuUs, status, head, bytes) =>
+        resolve({ kind, cpuUs, status, headers: headerList(head), body: bytes.toString('latin1') }),
       onLost: (unseen) => resolve(unseen ? 'unseen' : 'seen'),
     });
   });

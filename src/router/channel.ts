@@ -15,11 +15,12 @@ import {
   REQUEST_PREFIX,
 } from '../supervisor/protocol.js';
 import type { Crowd } from './crowd.js';
+import { createWholeHeads } from './whole_answer.js';
 
 /** What becomes of a call: it is answered or lost, once. */
 export interface FrameHandler {
-  /** `headers`: name, value, name, value …, as the function gave them: unchecked. */
-  onAnswer(kind: number, cpuUs: number, status: number, headers: string[], body: Buffer): void;
+  /** `head`: names and values in turn, joined by line feeds, as the function gave them: unchecked. */
+  onAnswer(kind: number, cpuUs: number, status: number, head: string, body: Buffer): void;
   /** All answers that came with it have been delivered: the time for what no client waits for. */
   afterAnswer(): void;
   /** The process ended. `unseen`: for certain before the function saw the call. */
@@ -32,7 +33,6 @@ const word = (value: number) =>
 const CALL = String.fromCharCode(FrameKind.Call);
 const ABORT = String.fromCharCode(FrameKind.Abort);
 const HELLO = `${word(5)}${String.fromCharCode(FrameKind.Hello)}${word(0)}`;
-const EMPTY: string[] = [];
 /** Calls that are written at once while the node is not busy, rather than with all others of the turn. */
 const FEW = 4;
 
@@ -59,6 +59,8 @@ export class Channel {
   private progress: number | null = null;
   private place = -1;
   usable = true;
+  /** Heads of the answers that came on it. */
+  readonly wholeHeads = createWholeHeads();
 
   /** @param crowd whose calls come on it. */
   constructor(
@@ -177,13 +179,12 @@ export class Channel {
     if (handler === undefined) return; // aborted
     const headEnd = at + ANSWER_PREFIX + bytes.readUInt32BE(at + 15);
     if (headEnd > end) return this.fail(handler);
-    const head = bytes.toString('latin1', at + ANSWER_PREFIX, headEnd);
     this.answered.push(handler);
     handler.onAnswer(
       kind,
       bytes.readUInt32BE(at + 9),
       bytes.readUInt16BE(at + 13),
-      head === '' ? EMPTY : head.split('\n'),
+      bytes.toString('latin1', at + ANSWER_PREFIX, headEnd),
       bytes.subarray(headEnd, end),
     );
   }

@@ -51,6 +51,20 @@ const LOWER = new Map(
     ]),
 );
 
+/** Names as they came last at each place: most requests have those of the one before, and to compare is cheaper. */
+const lastWritten: string[] = Array.from({ length: 16 }, () => 'host');
+const lastLower: string[] = Array.from({ length: 16 }, () => 'host');
+
+function lowerCase(written: string, place: number): string {
+  if (place < lastWritten.length && lastWritten[place] === written) return lastLower[place] ?? '';
+  const name = LOWER.get(written) ?? written.toLowerCase();
+  if (place < lastWritten.length) {
+    lastWritten[place] = written;
+    lastLower[place] = name;
+  }
+  return name;
+}
+
 /** `raw` as Node gives it (`rawHeaders`). Hop-by-hop headers (RFC 9110, 7.6.1) and our own are not passed on. */
 export function readHeaders(raw: readonly string[]): ReadHeaders {
   const forwarded: string[] = [];
@@ -78,7 +92,7 @@ export function readHeaders(raw: readonly string[]): ReadHeaders {
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const written = raw[index] ?? '';
     const value = raw[index + 1] ?? '';
-    const name = LOWER.get(written) ?? written.toLowerCase();
+    const name = lowerCase(written, index >> 1);
     switch (name) {
       case 'host':
         read.host = value;

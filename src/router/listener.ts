@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { HearthError } from '../errors.js';
-import { ClientAnswer } from './client_answer.js';
+import { ClientAnswer, KEEP_ALIVE_MS } from './client_answer.js';
 import type { Crowd } from './crowd.js';
 import type { Gateway } from './gateway.js';
 import { createUuid7 } from './ids.js';
@@ -36,8 +36,7 @@ export function createListener(gateway: ListenerOptions): Listener {
     {
       ServerResponse: ClientAnswer,
       maxHeaderSize: MAX_HEAD_BYTES,
-      // Longer than the idle time of the usual load balancers, so that they close first.
-      keepAliveTimeout: 75_000,
+      keepAliveTimeout: KEEP_ALIVE_MS,
       headersTimeout: 60_000,
       // A body may take as long as its function may run; the call's own deadline ends it.
       requestTimeout: 0,

@@ -10,10 +10,20 @@ export interface ResultText {
   text(): string | null;
 }
 
+/** Whether a body is text, and not compressed. */
+export function isResultText(contentType: string | undefined, encoded: boolean): boolean {
+  return !encoded && contentType !== undefined && TEXT.test(contentType);
+}
+
+/** Of a body that is there as a whole, and smaller than what is kept. */
+export function wholeResult(body: Buffer): ResultText {
+  const text = body.toString('utf8');
+  return { add: () => {}, text: () => text };
+}
+
 /** Null where the body is not text or is compressed. The text is copied, so that no network buffer is held for it. */
 export function keepResult(contentType: string | undefined, encoded: boolean): ResultText | null {
-  if (encoded || (contentType !== undefined && !TEXT.test(contentType))) return null;
-  if (contentType === undefined) return null;
+  if (!isResultText(contentType, encoded)) return null;
   let text = '';
   let bytes = 0;
   /** The beginning of a character of which the rest comes with the next chunk. */

@@ -418,6 +418,17 @@ describe('HTTP as the function sees it', () => {
     expect((await mirrored({ headers: { traceparent: 'nonsense' } })).header('traceparent')).toMatch(made);
   });
 
+  it.each([
+    ['small', 10],
+    ['large', 100_000],
+  ])('begins a trace by the execution’s id, also with a body that is %s', async (_, bytes) => {
+    const seen = await mirrored({ method: 'POST', body: 'x'.repeat(bytes) });
+    const id = seen.answer.header('x-execution-id') ?? '';
+    expect(seen.header('x-execution-id')).toBe(id);
+    const trace = id.replaceAll('-', '');
+    expect(seen.header('traceparent')).toMatch(`00-${trace}-${trace.slice(16)}-0`);
+  });
+
   it('is a compressed body as it was sent', async () => {
     const body = gzipSync('compressed '.repeat(100));
     const seen = await mirrored({ method: 'POST', body, headers: { 'content-encoding': 'gzip' } });
