@@ -6,8 +6,7 @@
  *
  * From the router:
  * - `Call`: u32 length of the head, the head, the body. The head is lines of Latin-1, joined by a line feed: method, URL,
- *   execution id, then the headers' names and values in turn. None of them can hold a line feed (RFC 9110, 5.5). What
- *   follows from the execution id is not among them: `x-execution-id`, and a `traceparent` that is made of it.
+ *   execution id, then the headers' names and values in turn. None of them can hold a line feed (RFC 9110, 5.5).
  * - `Abort`: the caller went away.
  * - `Hello`: the first frame; answered by one, whose CPU field is the connection's place in the progress file.
  *

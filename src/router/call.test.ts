@@ -50,7 +50,6 @@ beforeEach(async () => {
       hasBody: false,
       framedBody: 0,
       headers: [],
-      traceparent: null,
       answerHeaders: ['x-request-id', 'e', 'x-execution-id', 'e'],
       times: null,
       tellsTimes: false,

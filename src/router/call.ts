@@ -9,7 +9,7 @@ import type { ExecutionStatus } from '../store/types.js';
 import { type Denial, FrameKind, isDue, type Roster, type Seated } from '../supervisor/protocol.js';
 import { headerList, readAnswerHead } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
-import { type CallDescription, executionOf, wholeHeaders } from './call_description.js';
+import { type CallDescription, executionOf } from './call_description.js';
 import { noteEnd, noteRefused } from './call_notes.js';
 import { noteAsked, noteGranted, serverTiming } from './call_times.js';
 import { type FrameHandler, fitsFrame } from './channel.js';
@@ -167,10 +167,10 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   }
 
   private frameHead(): string {
-    const { executionId, headers, traceparent, url } = this.request;
+    const { executionId, headers, url } = this.request;
     let head = `${this.incoming.method}\n${url}\n${executionId}`;
     for (const part of headers) head += `\n${part}`;
-    return traceparent === null ? head : `${head}\ntraceparent\n${traceparent}`;
+    return head;
   }
 
   /** Takes a slot, or waits for one. */
@@ -254,7 +254,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
       {
         method: this.incoming.method ?? 'GET',
         target: this.request.url,
-        headers: wholeHeaders(this.request),
+        headers: this.request.headers,
         body: this.body.open(),
       },
       this,

@@ -1,6 +1,5 @@
 /** What a call is, from its request to its row. */
 import type { Execution, ExecutionStatus, FunctionMeta, TriggerType } from '../store/types.js';
-import { writeTraceparent } from '../telemetry/trace_context.js';
 import type { CallTimes } from './call_times.js';
 import type { CallSeries } from './function_entry.js';
 import type { Trace } from './tracing.js';
@@ -16,10 +15,8 @@ export interface CallDescription {
   hasBody: boolean;
   /** Bytes of body, where the request may go in a frame; null where it may not. */
   framedBody: number | null;
-  /** For the process, but for those of the execution: name, value, name, value … */
+  /** For the process: name, value, name, value … */
   headers: string[];
-  /** For the process; null: it is made of the execution's id. */
-  traceparent: string | null;
   /** For the client, on every answer: name, value, name, value … */
   answerHeaders: readonly string[];
   /** Null: nobody wants to see them. */
@@ -73,22 +70,9 @@ export function executionOf(call: CallDescription, outcome: Outcome): Execution 
   };
 }
 
-/** All headers for the process, as they go over HTTP. */
-export function wholeHeaders(call: CallDescription): string[] {
-  return [...call.headers, 'x-execution-id', call.executionId, 'traceparent', traceparentOf(call)];
-}
-
-/** W3C Trace Context: a trace of its own begins with the execution's id, which is random where it has to be. */
-function traceparentOf({ traceparent, executionId }: CallDescription): string {
-  if (traceparent !== null) return traceparent;
-  const hex = executionId.replaceAll('-', '');
-  return writeTraceparent(hex, hex.slice(16), false);
-}
-
 /** What the log says of a call. */
-export function logFields(call: CallDescription) {
-  const { fn, requestId, executionId } = call;
-  const traceparent = traceparentOf(call);
+export function logFields({ fn, requestId, executionId, headers }: CallDescription) {
+  const traceparent = headers[headers.lastIndexOf('traceparent') + 1] ?? '';
   return {
     request_id: requestId,
     execution_id: executionId,

@@ -42,6 +42,9 @@ export function describeCall(
   if (headers.host !== undefined) forwarded.push('host', headers.host);
   if (requestId !== executionId) forwarded.push('x-request-id', requestId);
   const { trace } = called;
+  const context =
+    trace === null ? traceparent(headers, executionId) : trace.forFunction(executionId, entry.meta.id);
+  forwarded.push('x-execution-id', executionId, 'traceparent', context);
   if (headers.tracestate !== undefined) {
     const tracestate = tracestateOf(headers);
     if (tracestate !== undefined) forwarded.push('tracestate', tracestate);
@@ -76,7 +79,6 @@ export function describeCall(
     hasBody: headers.hasBody,
     framedBody: framedBody(incoming.method ?? 'GET', headers),
     headers: forwarded,
-    traceparent: trace === null ? givenTraceparent(headers) : trace.forFunction(executionId, entry.meta.id),
     answerHeaders: cors.length === 0 ? answerHeaders : answerHeaders.concat(cors),
     times: trace?.noted ?? (tellsTimes ? newCallTimes(performance.now()) : null),
     tellsTimes,
@@ -108,12 +110,15 @@ function hideCredentials(forwarded: string[]) {
   }
 }
 
-/** W3C Trace Context: the client's; null where it gave none that counts. */
-function givenTraceparent({ traceparent: given }: ReadHeaders): string | null {
-  if (given === undefined) return null;
-  const parent = readTraceparent(given);
-  if (parent === null) return null;
-  return given.startsWith('00-') ? given : writeTraceparent(parent.traceId, parent.spanId, parent.sampled);
+/** W3C Trace Context: the client's, or one made of the execution's id, which is random where it has to be. */
+function traceparent({ traceparent: given }: ReadHeaders, executionId: string): string {
+  const parent = given === undefined ? null : readTraceparent(given);
+  if (given !== undefined && parent !== null) {
+    const { traceId, spanId, sampled } = parent;
+    return given.startsWith('00-') ? given : writeTraceparent(traceId, spanId, sampled);
+  }
+  const hex = executionId.replaceAll('-', '');
+  return writeTraceparent(hex, hex.slice(16), false);
 }
 
 const HOST =

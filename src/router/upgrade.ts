@@ -7,7 +7,7 @@ import { HearthError } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
 import type { Denial } from '../supervisor/protocol.js';
 import type { CallContext } from './call.js';
-import { type CallDescription, executionOf, wholeHeaders } from './call_description.js';
+import { type CallDescription, executionOf } from './call_description.js';
 import { noteEnd, noteRefused } from './call_notes.js';
 import { noteAsked, noteGranted } from './call_times.js';
 import {
@@ -293,10 +293,9 @@ function refuse(socket: Duplex, error: HearthError, ids: AnswerIds): void {
 /** Our headers with the client's own Upgrade and Connection: name, value, name, value … */
 function handshake(request: UpgradeRequest): string[] {
   const headers: string[] = [];
-  const whole = wholeHeaders(request);
-  for (let index = 0; index + 1 < whole.length; index += 2) {
-    const name = whole[index] ?? '';
-    const value = whole[index + 1] ?? '';
+  for (let index = 0; index + 1 < request.headers.length; index += 2) {
+    const name = request.headers[index] ?? '';
+    const value = request.headers[index + 1] ?? '';
     // Deno looks for ", " between subprotocols, though the space is the sender's choice (RFC 9110, 5.6.1).
     headers.push(name, name === 'sec-websocket-protocol' ? value.split(/[ \t]*,[ \t]*/).join(', ') : value);
   }

@@ -16,6 +16,15 @@ describe('the head of a whole answer', () => {
     expect(heads(200, '')?.text).toBe('HTTP/1.1 200 OK\r\n');
   });
 
+  it('is remembered only while it is small', () => {
+    const heads = createWholeHeads();
+    const received = `x-a\n${'b'.repeat(5000)}`;
+    const large = heads(200, received);
+    expect(large).not.toBeNull();
+    expect(heads(200, received)).toEqual(large);
+    expect(heads(200, received)).not.toBe(large);
+  });
+
   it('has none of what the function may not say', () => {
     const head = createWholeHeads()(
       200,

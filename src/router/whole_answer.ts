@@ -19,13 +19,17 @@ export interface WholeHead {
 /** Null where the answer has to be looked at closer: it may be one that cannot be sent. */
 export type WholeHeads = (status: number, received: string) => WholeHead | null;
 
+/** Characters of a head that is remembered: there is one for each process that this router has to do with. */
+const MAX_REMEMBERED = 4 * 1024;
+
 /** Remembers the last one. */
 export function createWholeHeads(): WholeHeads {
   let last: WholeHead | null = null;
   return (status, received) => {
     if (last !== null && last.status === status && last.received === received) return last;
-    last = makeHead(status, received);
-    return last;
+    const made = makeHead(status, received);
+    last = received.length <= MAX_REMEMBERED ? made : null;
+    return made;
   };
 }
 

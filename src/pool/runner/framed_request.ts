@@ -10,7 +10,6 @@ import {
   OwnHeaders,
   OwnRequest,
   parse,
-  slice,
   sliceBytes,
   startsWith,
   uncurry,
@@ -24,14 +23,6 @@ const arrayBufferOf = uncurry(OwnRequest.prototype.arrayBuffer);
 
 /** Lines of the head before the headers: method, URL, execution id. */
 const HEADERS_AT = 3;
-const TRACEPARENT = 'traceparent';
-
-/** Of a trace that begins with this execution, by its id (W3C Trace Context, 3.2). */
-function ownTraceparent(id: string): string {
-  const parent = `${slice(id, 19, 23)}${slice(id, 24)}`;
-  return `00-${slice(id, 0, 8)}${slice(id, 9, 13)}${slice(id, 14, 18)}${parent}-${parent}-00`;
-}
-
 /** How the names of headers begin that the router adds for the runner alone. */
 export const INTERNAL = 'x-hearth-';
 
@@ -104,7 +95,7 @@ export class FramedRequest {
     const lines = request.#lines;
     for (let index = HEADERS_AT; index + 1 < lines.length; index += 2)
       if (lines[index] === name) return lines[index + 1] as string;
-    return name === TRACEPARENT ? ownTraceparent(lines[2] as string) : null;
+    return null;
   }
   static real(request: FramedRequest): Request {
     return request.#asReal();
@@ -120,15 +111,10 @@ export class FramedRequest {
   #readHeaders(): Headers {
     const headers = new OwnHeaders();
     const lines = this.#lines;
-    const id = lines[2] as string;
-    let traced = false;
     for (let index = HEADERS_AT; index + 1 < lines.length; index += 2) {
       const name = lines[index] as string;
-      if (name === TRACEPARENT) traced = true;
       if (!startsWith(name, INTERNAL)) headersAppend(headers, name, lines[index + 1] as string);
     }
-    headersAppend(headers, 'x-execution-id', id);
-    if (!traced) headersAppend(headers, TRACEPARENT, ownTraceparent(id));
     return headers;
   }
   /** The body lies there whole: a stream of it costs ten times as much as reading it. */
