@@ -30,7 +30,7 @@ import {
 } from './failures.js';
 import type { Leases, Loading, Slot, Waiting } from './leases.js';
 import { answerError } from './respond.js';
-import { keepResult, type ResultText, wholeResult } from './result_text.js';
+import { keepResult, keepText, type ResultText } from './result_text.js';
 import { wholeHeadText } from './whole_answer.js';
 
 /** What all calls of this router share. */
@@ -89,8 +89,6 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   /** The same, while its answer is fetched. */
   private fetched = 0;
   private collecting = false;
-  /** Whether it has not got a slot as soon as it came. */
-  private waited = false;
   /** Takes up the answer that came before the word that the module is loaded. */
   private held: (() => void) | null = null;
   /** How the process was lost, where that was while it loaded as far as is known here. */
@@ -154,7 +152,6 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   /** A small body is read before a slot is taken, so that a slow client holds none. */
   private collect(frame: { body: string }): void {
     const { incoming } = this;
-    this.waited = true;
     this.collecting = true;
     incoming.setEncoding('latin1');
     incoming.on('data', (text: string) => {
@@ -179,7 +176,6 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     const { fn, times } = this.request;
     const slot = this.context.leases.take(fn.id, fn.version);
     if (slot !== null) return this.onSlot(slot);
-    this.waited = true;
     if (times !== null) noteAsked(times, performance.now());
     this.waiting = this.context.leases.wait(fn.id, this, isDue(this.request.trigger));
   }
@@ -196,7 +192,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     if (times !== null) noteGranted(times, performance.now(), slot.cold ? slot.lease : null);
     const { loading } = slot.lease;
     if (loading === null) {
-      if (this.waited) this.beginClock();
+      this.beginClock();
       return this.send(slot);
     }
     loading.add(this);
@@ -298,28 +294,26 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     }
     this.kind = kind === FrameKind.Done ? 'd' : kind === FrameKind.Failed ? 'e' : 'm';
     this.cpuMs = cpuUs / 1000;
-    if (this.sentWhole(status, head, body)) return;
     const bare = status === 204 || status === 304;
-    this.beginAnswer(status, headerList(head), body.length, bare ? '' : String(body.length));
+    if (!this.beginWhole(status, head, body.length))
+      this.beginAnswer(status, headerList(head), body.length, bare ? '' : String(body.length));
     if (body.length > 0 && !bare) this.onData(body);
     this.onComplete();
   }
 
-  /** The usual answer goes out at once; false: it is another one. */
-  private sentWhole(status: number, received: string, body: Buffer): boolean {
+  /** What {@link beginAnswer} does, for the usual answer; false: it is another one. */
+  private beginWhole(status: number, received: string, length: number): boolean {
     const { outgoing } = this;
     const { answerHeaders, fn, tellsTimes } = this.request;
-    if (this.kind === 'e' || tellsTimes || !outgoing.takesWhole()) return false;
-    if (body.length > SMALL_BODY_BYTES || body.length > this.context.maxResponseBytes) return false;
+    if (this.kind === 'e' || tellsTimes || length > this.context.maxResponseBytes || !outgoing.takesHead())
+      return false;
     const known = this.slot?.lease.channel.wholeHeads(status, received) ?? null;
-    const head = known === null ? null : wholeHeadText(known, body.length, answerHeaders);
+    const head = known === null ? null : wholeHeadText(known, length, answerHeaders);
     if (known === null || head === null) return false;
     this.statusCode = status;
-    this.bytes = body.length;
-    if (known.isText && !fn.disable_execution_logs) this.result = wholeResult(body);
-    this.leave(true);
-    outgoing.sendWhole(status, head, body.toString('latin1'));
-    this.finish('success', null, null);
+    if (known.isText && !fn.disable_execution_logs) this.result = keepText();
+    outgoing.setHead(status, head);
+    this.left = length;
     return true;
   }
 

@@ -1,4 +1,4 @@
-/** What `sendWhole` puts on the wire is what Node itself would. */
+/** What a head that is set puts on the wire is what Node itself would. */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -21,14 +21,12 @@ beforeEach(async () => {
     { ServerResponse: ClientAnswer, keepAliveTimeout: KEEP_ALIVE_MS },
     (_incoming, outgoing) => {
       const { status, head, body } = answer;
-      took.push(outgoing.takesWhole());
-      if (whole && outgoing.takesWhole()) {
+      took.push(outgoing.takesHead());
+      if (whole && outgoing.takesHead()) {
         const known = createWholeHeads()(status, head);
         if (known === null) throw new Error('it is not whole');
-        outgoing.sendWhole(status, wholeHeadText(known, body.length, IDS) ?? '', body);
-        return;
-      }
-      outgoing.writeHead(status, [...head.split('\n'), 'content-length', String(body.length), ...IDS]);
+        outgoing.setHead(status, wholeHeadText(known, body.length, IDS) ?? '');
+      } else outgoing.writeHead(status, [...head.split('\n'), 'content-length', String(body.length), ...IDS]);
       outgoing.end(Buffer.from(body, 'latin1'));
     },
   );
@@ -66,8 +64,8 @@ async function bothWays(requests: string, answers = 1): Promise<string> {
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 
-describe('an answer that is sent as a whole', () => {
-  it('has the bytes that writeHead and end would make of it', async () => {
+describe('an answer whose head is set', () => {
+  it('has the bytes that writeHead would make of it', async () => {
     expect(await bothWays(GET)).toBe(
       'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\nx-request-id: r\r\nx-execution-id: e\r\n' +
         'Date: …\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\nhello',

@@ -26,26 +26,19 @@ export class ClientAnswer extends ServerResponse<IncomingMessage> {
     this.on('close', closed);
   }
 
-  /** Whether nothing about the answer asks for more than what {@link sendWhole} does. */
-  takesWhole(): boolean {
+  /** Whether nothing about the answer asks for more than what {@link setHead} does. */
+  takesHead(): boolean {
     return KEEPS_HEAD_AS_TEXT && !this.headersSent && this.shouldKeepAlive && this.req.httpVersionMinor === 1;
   }
 
   /**
-   * Sends the answer in one write, as `writeHead` and `end` would have it, for a client that stays connected.
+   * In place of `writeHead`, for a client that stays connected.
    *
    * @param head status line and headers, Content-Length among them, all of them valid.
-   * @param body Latin-1.
    */
-  sendWhole(status: number, head: string, body: string): void {
+  setHead(status: number, head: string): void {
     this.statusCode = status;
     (this as unknown as WithHead)._header = `${head}${dateLine()}${STAYS}`;
-    if (body !== '') {
-      this.write(body, 'latin1');
-      // Now rather than with `end`, that would write an empty part along with it.
-      this.socket?.uncork();
-    }
-    this.end();
   }
 }
 

@@ -15,15 +15,13 @@ export function isResultText(contentType: string | undefined, encoded: boolean):
   return !encoded && contentType !== undefined && TEXT.test(contentType);
 }
 
-/** Of a body that is there as a whole, and smaller than what is kept. */
-export function wholeResult(body: Buffer): ResultText {
-  const text = body.toString('utf8');
-  return { add: () => {}, text: () => text };
+/** Null where the body is not text or is compressed. */
+export function keepResult(contentType: string | undefined, encoded: boolean): ResultText | null {
+  return isResultText(contentType, encoded) ? keepText() : null;
 }
 
-/** Null where the body is not text or is compressed. The text is copied, so that no network buffer is held for it. */
-export function keepResult(contentType: string | undefined, encoded: boolean): ResultText | null {
-  if (!isResultText(contentType, encoded)) return null;
+/** The text is copied, so that no network buffer is held for it. */
+export function keepText(): ResultText {
   let text = '';
   let bytes = 0;
   /** The beginning of a character of which the rest comes with the next chunk. */

@@ -49,7 +49,7 @@ function makeHead(status: number, received: string): WholeHead | null {
 }
 
 /** By the rules that `writeHead` has (RFC 9110, 5.1 and 5.5). */
-export function isValid(name: string, value: string): boolean {
+function isValid(name: string, value: string): boolean {
   try {
     validateHeaderName(name);
     validateHeaderValue(name, value);
