@@ -56,7 +56,9 @@ export function createServed({ fleet, functions, tenant, now }: ServedOptions): 
         else stop(changedOne);
       }
       for (const slug of removed) {
-        fleet.stopTenant(slug, { code: 'NOT_FOUND', message: 'There is no such tenant.' }, now());
+        // Another node may have deleted it, which did not wait for the calls here; those that had a time keep it.
+        const endBy = now() + DELETION_GRACE_MS;
+        fleet.stopTenant(slug, { code: 'NOT_FOUND', message: 'There is no such tenant.' }, endBy);
         stopped.delete(slug);
       }
     },

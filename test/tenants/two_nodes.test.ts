@@ -66,19 +66,18 @@ describe('a tenant that is deleted at one node', () => {
     const inFlight = atSecond(tenant, 'gated', { 'x-gate': gate.url, 'x-call': 'at the second node' });
     await until(() => gate.arrived.some(({ call }) => call === 'at the second node'));
 
-    const deleting = admin(`${PATH}/ending`, 'DELETE');
-    await until(async () => [403, 404].includes((await atSecond(tenant, 'gated')).status));
-    gate.open();
-    const answer = await inFlight;
-    expect(answer.status).toBe(200);
-    expect((await deleting).status).toBe(200);
+    expect((await admin(`${PATH}/ending`, 'DELETE')).status).toBe(200);
     await answersAtSecond(tenant, 'gated', 404);
-    await until(() => denoProcessesOf(Number(second.process.pid), 'x-gate').length === 0);
 
     const again = await first.tenant('ending');
     await again.deploy('gated', "export default () => 'of another tenant';");
     await answersAtSecond(again, 'gated', 200);
     expect(await (await atSecond(again, 'gated')).text()).toBe('of another tenant');
+    // The node that deletes a tenant waits for its own calls alone; those here have their time all the same.
+    gate.open();
+    const answer = await inFlight;
+    expect(answer.status).toBe(200);
+    await until(() => denoProcessesOf(Number(second.process.pid), 'x-gate').length === 0);
     expect((await atSecond(tenant, 'gated')).status).toBe(401);
     const old = `/api/v1/executions/${answer.headers.get('x-execution-id')}`;
     for (const url of [first.node.url, second.url]) {

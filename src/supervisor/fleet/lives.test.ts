@@ -53,6 +53,20 @@ describe('retiring a process', () => {
     expect(ended).toEqual([{ process: old, reason: 'superseded' }]);
   });
 
+  it('ends those of a tenant that is served no more by the first end that they were given', () => {
+    const { fleet, ready, ended, pass } = setUpFleet(fn());
+    fleet.acquire(1, 'f', 1);
+    const process = ready();
+    const denial = { code: 'FORBIDDEN', message: 'The tenant default is deleting.' } as const;
+    fleet.stopTenant('default', denial, 1_000_000 + 2_000);
+    pass(1_000);
+    fleet.stopTenant('default', denial, 1_000_000 + 11_000);
+    pass(900);
+    expect(ended).toEqual([]);
+    pass(200);
+    expect(ended).toEqual([{ process, reason: 'superseded' }]);
+  });
+
   it('ends a process that was superseded while it loaded, once its calls are done', () => {
     const { fleet, open, ended, take } = setUpFleet();
     fleet.acquire(1, 'f', 1);
