@@ -135,7 +135,7 @@ describe.runIf(tools.bwrap !== null)('behind bubblewrap', () => {
       '/runner.js',
     ]);
     for (const name of seen.environment as string[])
-      expect(name).toMatch(/^(DENO_\w+|NO_COLOR|PATH|PWD|RUNNER_PATHS)$/);
+      expect(name).toMatch(/^(DENO_\w+|MALLOC_ARENA_MAX|NO_COLOR|PATH|PWD|RUNNER_PATHS)$/);
     // Without /dev/null no other program can even be started.
     expect(seen.program).toMatch(/No such file/);
   });

@@ -152,6 +152,8 @@ export function launchCommand(sandbox: Sandbox, options: LaunchOptions): Launch 
       DENO_NO_UPDATE_CHECK: '1',
       // The runner sends itself SIGUSR2 when it is told to trim its memory.
       DENO_USR2_MEMORY_TRIM: '1',
+      // One heap for all threads of glibc's malloc: hardly any of them but the first one needs memory of its own.
+      MALLOC_ARENA_MAX: '1',
       PATH: '/usr/bin:/bin',
       RUNNER_PATHS: runnerPaths.join('\n'),
     },

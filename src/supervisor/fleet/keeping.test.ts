@@ -147,6 +147,7 @@ describe('the memory of a fleet', () => {
     const { fleet, ready, pass, trimmed } = setUpFleet(fn(), { keepAliveMs: 10 * MINUTE });
     fleet.acquire(1, 'f', 1);
     const process = ready();
+    fleet.measured(process, 60);
     fleet.usage(1, process, 1, 1, 0);
     pass(2 * MINUTE);
     expect(trimmed).toEqual([]);
@@ -154,15 +155,31 @@ describe('the memory of a fleet', () => {
     fleet.usage(1, process, 0, 1, null);
     for (const ms of [29_000, 1_000, 1_000, 30_000]) pass(ms);
     expect(trimmed).toEqual([process]);
-    fleet.usage(1, process, 0, 1, null);
-    pass(30_000);
-    expect(trimmed).toEqual([process, process]);
 
     const short = setUpFleet(fn(), { keepAliveMs: 80_000 });
     short.fleet.acquire(1, 'f', 1);
-    short.ready();
+    short.fleet.measured(short.ready(), 60);
     short.pass(30_000);
     expect(short.trimmed).toEqual([]);
+  });
+
+  it('shrinks only by processes that have grown: above what one needs, then above what they were left with', () => {
+    const { fleet, ready, pass, trimmed } = setUpFleet(fn(), { keepAliveMs: 60 * MINUTE });
+    fleet.acquire(1, 'f', 1);
+    const process = ready();
+    const idleWith = (...sizes: number[]) => {
+      fleet.usage(1, process, 0, 1, null);
+      for (const size of sizes) {
+        fleet.measured(process, size);
+        pass(30_000);
+      }
+      return trimmed.length;
+    };
+    expect(idleWith(42)).toBe(0);
+    // Most of these 60 MiB are the function's own.
+    expect(idleWith(60, 60, 56)).toBe(1);
+    expect(idleWith(58)).toBe(1);
+    expect(idleWith(64, 57)).toBe(2);
   });
 
   /** One idle process each, of the functions `a`, `b`, `c`, …, of these sizes. */
