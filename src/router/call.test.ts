@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerFrame, type FramePeer, startFramePeer } from '../../test/support/frame_peer.js';
 import { functionMeta } from '../../test/support/functions.js';
 import { Roster, type ToSupervisor } from '../supervisor/protocol.js';
+import { NO_POLL } from './busy_poll.js';
 import { Call, type CallContext, type Running } from './call.js';
 import type { CallDescription } from './call_description.js';
 import { ClientAnswer } from './client_answer.js';
@@ -28,7 +29,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'hearth-test-'));
   peer = await startFramePeer(dir);
   told = [];
-  leases = createLeases((message) => told.push(message), new Crowd(1));
+  leases = createLeases((message) => told.push(message), new Crowd(1, NO_POLL));
   const context: CallContext = {
     leases,
     notes: { done: () => {}, handOver: () => {}, flush: async () => {}, stop: async () => {} },

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerFrame, type FramePeer, startFramePeer } from '../../test/support/frame_peer.js';
 import { FrameKind } from '../supervisor/protocol.js';
 import { headerList } from './answer_head.js';
+import { NO_POLL } from './busy_poll.js';
 import { Channel, fitsFrame } from './channel.js';
 import { Crowd } from './crowd.js';
 
@@ -16,7 +17,7 @@ let crowd: Crowd;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'hearth-test-'));
   peer = await startFramePeer(dir);
-  crowd = new Crowd(1);
+  crowd = new Crowd(1, NO_POLL);
   crowd.connections = 1;
   channel = new Channel(peer.sockets, crowd);
 });

@@ -92,6 +92,7 @@ export class Channel {
     }
     const isIdle = this.calls.size === 0 && !this.scheduled;
     this.calls.set(call, handler);
+    this.crowd.calls++;
     const length = REQUEST_PREFIX - 4 + head.length + body.length;
     this.batched++;
     this.batch += `${word(length)}${CALL}${word(call)}${word(head.length)}${head}${body}`;
@@ -104,7 +105,7 @@ export class Channel {
 
   /** The caller is gone: the function's `request.signal` says so, and its answer goes nowhere. */
   abort(call: number): void {
-    if (this.calls.take(call) !== undefined) this.giveUp(call);
+    if (this.take(call) !== undefined) this.giveUp(call);
   }
 
   /** Nobody comes for the answer that the process has kept. */
@@ -127,6 +128,12 @@ export class Channel {
     this.socket.destroy();
   }
 
+  private take(call: number): FrameHandler | undefined {
+    const handler = this.calls.take(call);
+    if (handler !== undefined) this.crowd.calls--;
+    return handler;
+  }
+
   private schedule() {
     if (this.scheduled) return;
     this.scheduled = true;
@@ -138,6 +145,7 @@ export class Channel {
     if (!this.usable || this.batch === '') return;
     this.written = this.last;
     this.socket.write(this.batch, 'latin1');
+    this.crowd.poll.written(this.crowd.calls);
     this.batch = '';
     this.batched = 0;
   }
@@ -148,6 +156,7 @@ export class Channel {
     const { answered } = this;
     for (let index = 0; index < answered.length; index++) answered[index]?.afterAnswer();
     answered.length = 0;
+    this.crowd.poll.answered(this.crowd.calls);
   }
 
   private deliverAll(chunk: Buffer): void {
@@ -175,7 +184,7 @@ export class Channel {
       return;
     }
     const call = bytes.readUInt32BE(at + 5);
-    const handler = this.calls.take(call);
+    const handler = this.take(call);
     if (handler === undefined) return; // aborted
     const headEnd = at + ANSWER_PREFIX + bytes.readUInt32BE(at + 15);
     if (headEnd > end) return this.fail(handler);
@@ -200,6 +209,7 @@ export class Channel {
     if (this.progress !== null) closeSync(this.progress);
     this.progress = null;
     const lost = this.calls.entries();
+    this.crowd.calls -= lost.length;
     this.calls.clear();
     for (const [call, handler] of lost) handler.onLost(call > seen);
   }

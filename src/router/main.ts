@@ -1,4 +1,5 @@
 /** A router process: the public listener, what it knows of functions and credentials, and its leases. */
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { HearthError } from '../errors.js';
@@ -30,6 +31,7 @@ import { createAsyncCalls } from './async_calls.js';
 import { createAuthenticator } from './authenticate.js';
 import { createBudgets } from './budgets.js';
 import { createAdmissions } from './budgets_admission.js';
+import { createBusyPoll } from './busy_poll.js';
 import type { CallContext, Running } from './call.js';
 import { logFields } from './call_description.js';
 import { createClientAddress } from './client_address.js';
@@ -127,7 +129,12 @@ export async function startRouter(
     lookups.changed(hash);
     keyring.changed(hash);
   };
-  const crowd = new Crowd(config.bunch);
+  const poll = createBusyPoll({
+    cores: availableParallelism(),
+    now: performance.now.bind(performance),
+    afterLook: setImmediate,
+  });
+  const crowd = new Crowd(config.bunch, poll);
   const leases = createLeases(link.send, crowd);
   const followers = createLogFollowers(
     (functionId, on) => void ask('follow', { functionId, on }).catch(warn),
