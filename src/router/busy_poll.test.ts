@@ -74,6 +74,14 @@ describe('busy polling', () => {
     expect(quick).toBeGreaterThan(200 * 0.04);
     expect(quick).toBeLessThan(200 * (0.05 + 0.06) + 4);
     expect(calls(1000, 5, 0.05)).toBeGreaterThan(1000 * 0.04);
+    // What requests that do not come have used up is not taken from the answers.
+    calls(1000, 0.05, 0.5);
+    let forAnswers = 0;
+    for (let n = 0; n < 1000; n++) {
+      forAnswers += call(0.05);
+      pass(0.5);
+    }
+    expect(forAnswers).toBeGreaterThan(1000 * 0.04);
   });
 
   it('goes on where most of what it looks for is found', () => {
