@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { execution } from '../../test/support/executions.js';
 import { functionMeta, someone } from '../../test/support/functions.js';
@@ -6,6 +7,7 @@ import type { SocketConnection } from './connection.js';
 import { createExecutionWriter } from './execution_writer.js';
 import { openStore, type Store } from './main.js';
 import type { FunctionMeta } from './types.js';
+import type { UsageDelta } from './usage.js';
 
 const NOTHING = { functions: 0, versions: 0, executions: 0, keys: 0, secrets: 0, domains: 0, usage: 0 };
 
@@ -54,6 +56,8 @@ async function write(given: Parameters<typeof execution>[0]) {
   return written;
 }
 
+const batchOf = (deltas: UsageDelta[]) => ({ writer: randomUUID(), sequence: 1, deltas });
+
 const usageOf = (fn: FunctionMeta) => ({
   ...{ tenant: fn.tenant, function_id: fn.id, function_name: fn.name, hour: new Date(0) },
   ...{ calls: 1, cpu_ms: 0, mib_seconds: 0, egress_bytes: 0, cold_starts: 0 },
@@ -79,7 +83,7 @@ describe('a deletion', () => {
          select gen_random_uuid(), '${id}', now() - n * interval '10 seconds', 1, 1, false, (select tenant from functions where id = '${id}'), 'hello', 'http', 'success', ''
          from generate_series(1, ${count}) n`,
       );
-    await store.usage.add([usageOf(fn), usageOf(other)]);
+    await store.usage.add(batchOf([usageOf(fn), usageOf(other)]));
     for (const { id, tenant } of [fn, other]) {
       await run(
         database,
@@ -121,7 +125,7 @@ describe('a deletion', () => {
     const again = await tenant('reused');
     const late = await write({ tenant: 'reused', function_id: fn.id });
     const own = await write({ tenant: 'reused', function_id: again.id });
-    await store.usage.add([usageOf(fn), usageOf(again)]);
+    await store.usage.add(batchOf([usageOf(fn), usageOf(again)]));
 
     expect(await store.executions.find('reused', early.id)).toBeNull();
     expect(await store.executions.find('reused', late.id)).toBeNull();

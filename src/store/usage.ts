@@ -21,6 +21,15 @@ export interface UsageDelta extends UsageFigures {
   hour: Date;
 }
 
+/** What one writer adds at once. */
+export interface UsageBatch {
+  /** A UUID. */
+  writer: string;
+  /** Counts the writer's batches from 1 on. One that is sent again, because nobody knows whether it was added, has its old number. */
+  sequence: number;
+  deltas: readonly UsageDelta[];
+}
+
 export type UsageGroup = 'total' | 'hour' | 'day' | 'function';
 
 export interface UsageQuery {
@@ -45,11 +54,14 @@ export interface UsageRow extends UsageFigures {
 }
 
 export interface Usage {
-  /** Adds all of it or nothing. What is of a function that was deleted with its tenant is left out. */
-  add(deltas: readonly UsageDelta[]): Promise<void>;
+  /**
+   * Adds all of it or nothing, and nothing where the writer's batch of that number was added already. What is of a function
+   * that was deleted with its tenant is left out.
+   */
+  add(batch: UsageBatch): Promise<void>;
   /** In the order of time, or of functions' ids. */
   read(tenant: string, query: UsageQuery): Promise<UsageRow[]>;
-  /** Deletes what is older than 13 months. @returns how many rows. */
+  /** Deletes what is older than 13 months, and writers that have written nothing for 13 months. @returns how many rows. */
   dropExpired(): Promise<number>;
 }
 
@@ -57,18 +69,24 @@ const BATCH = 5_000;
 
 export function createUsage(sql: Sql): Usage {
   return {
-    async add(deltas) {
+    async add({ writer, sequence, deltas }) {
       if (deltas.length === 0) return;
       const rows = deltas.map((delta) => ({ ...delta, hour: delta.hour.toISOString() }));
       // In one order everywhere, so that two routers that write the same hours never wait for each other in a circle.
       await sql`
+        with taken as (
+          insert into usage_writers as w (writer, sequence, written_at) values (${writer}, ${sequence}, now())
+          on conflict (writer) do update set sequence = excluded.sequence, written_at = excluded.written_at
+          where w.sequence < excluded.sequence
+          returning writer)
         insert into usage_hours as u
           (tenant, function_id, hour, function_name, calls, cpu_ms, mib_seconds, egress_bytes, cold_starts)
         select tenant, function_id, hour, function_name, calls, cpu_ms, mib_seconds, egress_bytes, cold_starts
         from jsonb_to_recordset(${sql.json(rows)}) as d (
           tenant text, function_id uuid, hour timestamptz, function_name text, calls bigint, cpu_ms double precision,
           mib_seconds double precision, egress_bytes bigint, cold_starts bigint)
-        where not exists (select from departed_functions g where g.id = d.function_id)
+        where exists (select from taken)
+          and not exists (select from departed_functions g where g.id = d.function_id)
         order by tenant, hour, function_id
         on conflict (tenant, hour, function_id) do update set
           calls = u.calls + excluded.calls,
@@ -95,13 +113,21 @@ export function createUsage(sql: Sql): Usage {
         ];
       }),
 
-    dropExpired: () =>
-      inBatches(
+    async dropExpired() {
+      const hours = await inBatches(
         BATCH,
         () => sql`
           delete from usage_hours where ctid = any(array(
             select ctid from usage_hours where hour < now() - interval '13 months' limit ${BATCH}))`,
-      ),
+      );
+      const writers = await inBatches(
+        BATCH,
+        () => sql`
+          delete from usage_writers where ctid = any(array(
+            select ctid from usage_writers where written_at < now() - interval '13 months' limit ${BATCH}))`,
+      );
+      return hours + writers;
+    },
   };
 }
 

@@ -1,25 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import type { UsageDelta } from './usage.js';
+import type { UsageBatch, UsageDelta } from './usage.js';
 import { createUsageLedger } from './usage_ledger.js';
 
 const HOUR = 3_600_000;
 const owner = { tenant: 'acme', function_id: 'f', function_name: 'hello' };
 
 function ledgerOf(given: { maxRows?: number } = {}) {
-  const written: UsageDelta[][] = [];
+  const sent: UsageBatch[] = [];
+  const written: (readonly UsageDelta[])[] = [];
   const errors: unknown[] = [];
   const state = { now: 10 * HOUR, away: false };
   const ledger = createUsageLedger({
-    async write(deltas) {
+    async write(batch) {
+      sent.push(structuredClone(batch));
       if (state.away) throw new Error('away');
-      written.push(deltas);
+      written.push(batch.deltas);
     },
     now: () => state.now,
     onError: (error) => errors.push(error),
     intervalMs: HOUR,
     ...given,
   });
-  return { ledger, written, errors, state };
+  return { ledger, sent, written, errors, state };
 }
 
 describe('a usage ledger', () => {
@@ -66,6 +68,26 @@ describe('a usage ledger', () => {
       [10, 2],
       [11, 1],
     ]);
+  });
+
+  it('sends again as it was, and before anything else, what may have been added', async () => {
+    const { ledger, sent, state } = ledgerOf();
+    const tally = ledger.tally(owner);
+    tally.count(10, 1, true);
+    state.away = true;
+    await expect(ledger.flush()).rejects.toThrow('away');
+    tally.count(20, 2, false);
+    await expect(ledger.flush()).rejects.toThrow('away');
+    state.away = false;
+    tally.count(30, 3, false);
+    await ledger.stop();
+    expect(sent.map(({ sequence, deltas }) => [sequence, deltas.map(({ calls }) => calls)])).toEqual([
+      [1, [1]],
+      [1, [1]],
+      [1, [1]],
+      [2, [2]],
+    ]);
+    expect(sent[2]).toEqual(sent[0]);
   });
 
   it('is bounded: the oldest goes first, and that is said', async () => {

@@ -1,9 +1,11 @@
 /**
  * Usage that is still to be written: counted where it happens with a few additions, and added to the database every few
- * seconds. While that is away it is kept, by function and hour.
+ * seconds. While that is away it is kept, by function and hour. A batch that failed may have been added all the same, when
+ * only the answer was lost: it is sent again as it was, under its number, before anything else.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { UsageDelta, UsageFigures } from './usage.js';
+import type { UsageBatch, UsageDelta, UsageFigures } from './usage.js';
 
 /** Whose usage it is. */
 export interface UsageOwner {
@@ -28,8 +30,8 @@ export interface UsageLedger {
 }
 
 export interface UsageLedgerOptions {
-  /** Adds all of it or nothing. */
-  write(deltas: UsageDelta[]): Promise<void>;
+  /** Adds all of it or nothing, and the batch of one number once. */
+  write(batch: UsageBatch): Promise<void>;
   /** Unix ms. */
   now(): number;
   onError(error: unknown): void;
@@ -83,6 +85,10 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
   const changed: Tally[] = [];
   /** By function and hour, the oldest first. */
   const pending = new Map<string, UsageDelta>();
+  const writer = randomUUID();
+  let sequence = 0;
+  /** What is being written, or failed to be. */
+  let sent: UsageBatch | null = null;
   let writing: Promise<void> = Promise.resolve();
   let lost = 0;
 
@@ -94,7 +100,7 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
     const key = `${hour} ${owner.function_id}`;
     let delta = pending.get(key);
     if (delta === undefined) {
-      if (pending.size >= maxRows) loseOldest();
+      if (kept() >= maxRows) loseOldest();
       const { tenant, function_id, function_name } = owner;
       delta = { tenant, function_id, function_name, hour: new Date(hour), ...NOTHING };
       pending.set(key, delta);
@@ -104,6 +110,10 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
     delta.mib_seconds += figures.mib_seconds ?? 0;
     delta.egress_bytes += figures.egress_bytes ?? 0;
     delta.cold_starts += figures.cold_starts ?? 0;
+  }
+
+  function kept(): number {
+    return pending.size + (sent?.deltas.length ?? 0);
   }
 
   function loseOldest() {
@@ -123,17 +133,19 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
 
   async function writeAll() {
     collect();
-    while (pending.size > 0) {
-      const batch = [...pending].slice(0, BATCH);
-      for (const [key] of batch) pending.delete(key);
-      const deltas = batch.map(([, delta]) => delta);
-      try {
-        await write(deltas);
-      } catch (error) {
-        for (const delta of deltas) add(delta, delta, delta.hour.getTime());
-        throw error;
-      }
+    for (;;) {
+      sent ??= nextBatch();
+      if (sent === null) return;
+      await write(sent);
+      sent = null;
     }
+  }
+
+  function nextBatch(): UsageBatch | null {
+    const batch = [...pending].slice(0, BATCH);
+    if (batch.length === 0) return null;
+    for (const [key] of batch) pending.delete(key);
+    return { writer, sequence: ++sequence, deltas: batch.map(([, delta]) => delta) };
   }
 
   /** One after another: what a flush leaves behind the next one takes. */
@@ -161,7 +173,7 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
           if (performance.now() < deadline) await sleep(RETRY_MS);
           else
             return onError(
-              new Error(`the usage of ${pending.size} functions' hours could not be written`, {
+              new Error(`the usage of ${kept()} functions' hours could not be written`, {
                 cause: error,
               }),
             );
