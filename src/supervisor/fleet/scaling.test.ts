@@ -15,7 +15,7 @@ describe('who gives way on a full node', () => {
   const one = (of: ReturnType<typeof share>, idleMs: number | null, calls = 1) => ({
     share: of,
     instance: {
-      state: 'live' as const,
+      state: 'live' as 'live' | 'draining',
       lastUsed: 100_000 - (idleMs ?? 0),
       priority: 100_000 - (idleMs ?? 0),
       running: new Map(idleMs === null ? [[1, { calls, oldest: 0 }]] : []),
