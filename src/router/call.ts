@@ -66,7 +66,6 @@ interface Ending {
   at: number;
 }
 
-const SMALL_BODY_BYTES = 8 * 1024;
 const UNSEEN = Object.assign(new Error('the process ended before it had seen the call'), { code: 'EPIPE' });
 const ENDED = new Error('the process ended');
 const BROKEN_OFF = 'The answer broke off: its stream failed, or the process ended.';
@@ -431,12 +430,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     }
     const outgoing = this.outgoing;
     if (this.last === null) outgoing.end();
-    else if (this.last.length <= SMALL_BODY_BYTES) {
-      // As one string head and body leave in one write(2): given to end(), they would take a writev with an empty part.
-      outgoing.write(this.last.toString('latin1'), 'latin1');
-      outgoing.socket?.uncork();
-      outgoing.end();
-    } else outgoing.end(this.last);
+    else outgoing.endWith(this.last);
     this.finish('success', null, null);
   }
 

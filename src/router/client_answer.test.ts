@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ClientAnswer, KEEP_ALIVE_MS } from './client_answer.js';
+import { ClientAnswer } from './client_answer.js';
 import { createWholeHeads, wholeHeadText } from './whole_answer.js';
 
 const IDS = ['x-request-id', 'r', 'x-execution-id', 'e'];
@@ -17,19 +17,19 @@ beforeEach(async () => {
   whole = true;
   took = [];
   answer = { status: 200, head: 'content-type\ntext/plain', body: 'hello' };
-  server = createServer(
-    { ServerResponse: ClientAnswer, keepAliveTimeout: KEEP_ALIVE_MS },
-    (_incoming, outgoing) => {
-      const { status, head, body } = answer;
-      took.push(outgoing.takesHead());
-      if (whole && outgoing.takesHead()) {
-        const known = createWholeHeads()(status, head);
-        if (known === null) throw new Error('it is not whole');
-        outgoing.setHead(status, wholeHeadText(known, body.length, IDS) ?? '');
-      } else outgoing.writeHead(status, [...head.split('\n'), 'content-length', String(body.length), ...IDS]);
+  server = createServer({ ServerResponse: ClientAnswer, keepAliveTimeout: 0 }, (_incoming, outgoing) => {
+    const { status, head, body } = answer;
+    took.push(outgoing.takesHead());
+    if (whole && outgoing.takesHead()) {
+      const known = createWholeHeads()(status, head);
+      if (known === null) throw new Error('it is not whole');
+      outgoing.setHead(status, wholeHeadText(known, body.length, IDS) ?? '');
+      outgoing.endWith(Buffer.from(body, 'latin1'));
+    } else {
+      outgoing.writeHead(status, [...head.split('\n'), 'content-length', String(body.length), ...IDS]);
       outgoing.end(Buffer.from(body, 'latin1'));
-    },
-  );
+    }
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
 

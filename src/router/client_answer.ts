@@ -2,10 +2,16 @@
  * The answer to a client, with what is remembered of its request. In fields that are there from the start: what is put on
  * an object later makes one of another shape of it, and Node's own code is slower for answers of several.
  */
-import { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  IncomingMessage,
+  type OutgoingHttpHeader,
+  type OutgoingHttpHeaders,
+  ServerResponse,
+} from 'node:http';
 import { Socket } from 'node:net';
 import type { ErrorCode } from '../errors.js';
 import type { Noted } from './call_spans.js';
+import { connectionOf } from './client_connection.js';
 
 export class ClientAnswer extends ServerResponse<IncomingMessage> {
   /** When the request came, in ms of performance.now(). */
@@ -20,15 +26,23 @@ export class ClientAnswer extends ServerResponse<IncomingMessage> {
   call: { clientGone(): void } | null = null;
   /** Told then. */
   onClosed: ((answer: ClientAnswer) => void) | null = null;
+  private readonly client = connectionOf(this.req.socket);
 
   constructor(request: IncomingMessage) {
     super(request);
+    this.client?.begin();
     this.on('close', closed);
+  }
+
+  override writeHead(status: number, ...rest: Head): this {
+    // What Node's server tells its answers, where it has a timer for connections that are idle.
+    (this as unknown as Inner)._keepAliveTimeout = KEEP_ALIVE_MS;
+    return super.writeHead(status, ...(rest as [string, Fields?]));
   }
 
   /** Whether nothing about the answer asks for more than what {@link setHead} does. */
   takesHead(): boolean {
-    return KEEPS_HEAD_AS_TEXT && !this.headersSent && this.shouldKeepAlive && this.req.httpVersionMinor === 1;
+    return IS_AS_KNOWN && !this.headersSent && this.shouldKeepAlive && this.req.httpVersionMinor === 1;
   }
 
   /**
@@ -38,22 +52,52 @@ export class ClientAnswer extends ServerResponse<IncomingMessage> {
    */
   setHead(status: number, head: string): void {
     this.statusCode = status;
-    (this as unknown as WithHead)._header = `${head}${dateLine()}${STAYS}`;
+    (this as unknown as Inner)._header = `${head}${dateLine()}${STAYS}`;
+  }
+
+  /**
+   * In place of `end`, for the last of a body whose length the head tells. What is small leaves with the head in one
+   * write(2): given to `end` the two would take a writev(2) with an empty part.
+   */
+  endWith(last: Buffer): void {
+    if (!IS_AS_KNOWN || last.length > SMALL_BODY_BYTES) return void this.end(last);
+    (this as unknown as Inner)._send(last.toString('latin1'), 'latin1');
+    this.end();
+  }
+
+  /** Called when it is over. */
+  settle(): void {
+    this.client?.end(this.req.complete);
+    this.call?.clientGone();
+    this.onClosed?.(this);
   }
 }
+
+type Fields = OutgoingHttpHeaders | OutgoingHttpHeader[];
+type Head = [reason?: string | Fields, fields?: Fields];
+
+const SMALL_BODY_BYTES = 8 * 1024;
 
 /** ms that a connection may be idle. Longer than with the usual load balancers, so that they close first. */
 export const KEEP_ALIVE_MS = 75_000;
 const STAYS = `Connection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_MS / 1000}\r\n\r\n`;
 
-/** Where Node keeps an answer's head until its first byte is written. */
-interface WithHead {
+/** What Node has in an answer and does not document. */
+interface Inner {
+  /** The head, until the first byte is written. */
   _header: string | null;
+  /** Told to clients in `Keep-Alive`, in ms. */
+  _keepAliveTimeout: number;
+  /** Writes, after the head if that is not out. */
+  _send(text: string, encoding: 'latin1'): boolean;
 }
 
 /** Whether this Node does. */
-const KEEPS_HEAD_AS_TEXT =
-  Reflect.get(new ServerResponse(new IncomingMessage(new Socket())), '_header') === null;
+const IS_AS_KNOWN = isAsKnown(new ServerResponse(new IncomingMessage(new Socket())));
+
+function isAsKnown(answer: object): boolean {
+  return Reflect.get(answer, '_header') === null && typeof Reflect.get(answer, '_send') === 'function';
+}
 
 let date: string | null = null;
 
@@ -69,6 +113,5 @@ function dateLine(): string {
 }
 
 function closed(this: ClientAnswer): void {
-  this.call?.clientGone();
-  this.onClosed?.(this);
+  this.settle();
 }
