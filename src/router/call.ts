@@ -4,14 +4,14 @@
  * process's connection to the client's. There are no `Request` or `Response` objects in between.
  */
 import type { IncomingMessage } from 'node:http';
-import { HearthError, messageOf } from '../errors.js';
+import { HearthError } from '../errors.js';
 import type { ExecutionStatus } from '../store/types.js';
 import { type Denial, FrameKind, isDue, type Roster, type Seated } from '../supervisor/protocol.js';
-import { headerList, readAnswerHead } from './answer_head.js';
+import { headerList } from './answer_head.js';
 import { createBody, type RequestBody } from './body.js';
 import { type CallDescription, executionOf } from './call_description.js';
 import { noteEnd, noteRefused } from './call_notes.js';
-import { noteAsked, noteGranted, serverTiming } from './call_times.js';
+import { noteAsked, noteGranted } from './call_times.js';
 import { type FrameHandler, fitsFrame } from './channel.js';
 import type { ClientAnswer } from './client_answer.js';
 import type { ConnectionHandler } from './connection.js';
@@ -21,17 +21,14 @@ import {
   functionTimedOut,
   isUnreached,
   MAX_ATTEMPTS,
-  MAX_ERROR_BYTES,
   processEnded,
-  readThrown,
   requestTooLarge,
   type Thrown,
   VERDICT_MS,
 } from './failures.js';
+import { FunctionAnswer } from './function_answer.js';
 import type { Leases, Loading, Slot, Waiting } from './leases.js';
 import { answerError } from './respond.js';
-import { keepResult, keepText, type ResultText } from './result_text.js';
-import { wholeHeadText } from './whole_answer.js';
 
 /** What all calls of this router share. */
 export interface CallContext {
@@ -98,18 +95,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   private attempts = 0;
   private over = false;
   private cold = false;
-  private statusCode: number | null = null;
-  /** `d`one, `m`ore to come, `e`rror, or nothing known. */
-  private kind = '';
-  private cpuMs: number | null = null;
-  private errorBody: Buffer[] | null = null;
-  private errorBytes = 0;
-  private result: ResultText | null = null;
-  /** Bytes of the body that are still to come, where its length is known. */
-  private left = -1;
-  private last: Buffer | null = null;
-  /** Bytes of the answer's body so far. */
-  private bytes = 0;
+  private readonly answer: FunctionAnswer;
   private version: number;
   /** The process whose secrets may be in what it told. */
   private secretsOf: number | null = null;
@@ -132,6 +118,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     this.began = performance.now();
     this.startedAt = context.now();
     this.deadline = this.startedAt + request.fn.timeout_seconds * 1000;
+    this.answer = new FunctionAnswer(this, request, outgoing, context.maxResponseBytes);
     context.running.add(this);
     outgoing.call = this;
   }
@@ -291,29 +278,15 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
       this.fetched = call;
       return this.fetchAnswer(head);
     }
-    this.kind = kind === FrameKind.Done ? 'd' : kind === FrameKind.Failed ? 'e' : 'm';
-    this.cpuMs = cpuUs / 1000;
+    if (lease === undefined) return;
+    const { answer } = this;
+    answer.kind = kind === FrameKind.Done ? 'd' : kind === FrameKind.Failed ? 'e' : 'm';
+    answer.cpuMs = cpuUs / 1000;
     const bare = status === 204 || status === 304;
-    if (!this.beginWhole(status, head, body.length))
-      this.beginAnswer(status, headerList(head), body.length, bare ? '' : String(body.length));
+    if (!answer.beginWhole(lease.channel, status, head, body.length))
+      answer.begin(status, headerList(head), body.length, bare ? '' : String(body.length), null);
     if (body.length > 0 && !bare) this.onData(body);
     this.onComplete();
-  }
-
-  /** What {@link beginAnswer} does, for the usual answer; false: it is another one. */
-  private beginWhole(status: number, received: string, length: number): boolean {
-    const { outgoing } = this;
-    const { answerHeaders, fn, tellsTimes } = this.request;
-    if (this.kind === 'e' || tellsTimes || length > this.context.maxResponseBytes || !outgoing.takesHead())
-      return false;
-    const known = this.slot?.lease.channel.wholeHeads(status, received) ?? null;
-    const head = known === null ? null : wholeHeadText(known, length, answerHeaders);
-    if (known === null || head === null) return false;
-    this.statusCode = status;
-    if (known.isText && !fn.disable_execution_logs) this.result = keepText();
-    outgoing.setHead(status, head);
-    this.left = length;
-    return true;
   }
 
   afterAnswer(): void {
@@ -341,40 +314,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
   }
 
   onHeaders(status: number, received: string[], length: number | null): void {
-    if (!this.over) this.beginAnswer(status, received, length, null);
-  }
-
-  /** `sized`: Content-Length where the frame tells it; null where the answer's own headers do. */
-  private beginAnswer(
-    status: number,
-    received: readonly string[],
-    length: number | null,
-    sized: string | null,
-  ): void {
-    const { outgoing } = this;
-    const { headers, contentType, encoded, mark } = readAnswerHead(received, sized);
-    if (mark !== undefined) this.readMark(mark);
-    if (status < 200 || status > 599)
-      return this.unsendable(new Error(`its status is ${status}, which is not from 200 to 599`));
-    this.statusCode = status;
-    if (this.kind === 'e') {
-      this.errorBody = [];
-      return;
-    }
-    if ((length ?? 0) > this.context.maxResponseBytes) return this.unsendable(this.answerTooLarge());
-    if (!this.request.fn.disable_execution_logs) this.result = keepResult(contentType, encoded);
-    for (const header of this.request.answerHeaders) headers.push(header);
-    const { times, tellsTimes } = this.request;
-    if (tellsTimes && times !== null) headers.push('server-timing', serverTiming(times, performance.now()));
-    try {
-      outgoing.writeHead(status, headers);
-    } catch (error) {
-      // Node sends no header that RFC 9110 does not allow, nor a status that is none.
-      return this.unsendable(error);
-    }
-    // A stream's head goes out at once; otherwise head and body leave in one write.
-    if (length === null) outgoing.flushHeaders();
-    else this.left = length;
+    if (!this.over) this.answer.begin(status, received, length, null, this.slot?.lease.address.token ?? null);
   }
 
   /** The request's body goes on beyond what one may have. */
@@ -384,53 +324,23 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     this.cut();
   }
 
-  private answerTooLarge(): Error {
-    return new Error(`it is larger than ${this.context.maxResponseBytes} bytes`);
-  }
-
-  private unsendable(error: unknown): void {
-    const thrown = { name: 'Error', message: `the answer cannot be sent: ${messageOf(error)}`, stack: null };
+  unsendable(why: string): void {
+    const thrown = { name: 'Error', message: `the answer cannot be sent: ${why}`, stack: null };
     this.finish('error', functionFailed(this.request.fn), thrown);
     this.cut();
   }
 
   onData(chunk: Buffer): boolean {
-    if (this.over) return true;
-    if (this.errorBody !== null) {
-      this.errorBytes += chunk.length;
-      if (this.errorBytes <= MAX_ERROR_BYTES) this.errorBody.push(chunk);
-      return true;
-    }
-    this.bytes += chunk.length;
-    if (this.bytes > this.context.maxResponseBytes) {
-      this.unsendable(this.answerTooLarge());
-      return true;
-    }
-    this.result?.add(chunk);
-    if (this.left >= 0) {
-      this.left -= chunk.length;
-      if (this.left <= 0) {
-        this.last = chunk;
-        return true;
-      }
-    }
-    const outgoing = this.outgoing;
-    if (outgoing.write(chunk)) return true;
-    outgoing.once('drain', () => this.slot?.connection?.resume());
+    if (this.over || this.answer.write(chunk)) return true;
+    this.outgoing.once('drain', () => this.slot?.connection?.resume());
     return false;
   }
 
   onComplete(): void {
     this.leave(true);
     if (this.over) return;
-    if (this.errorBody !== null) {
-      const thrown = readThrown(Buffer.concat(this.errorBody));
-      const error = functionFailed(this.request.fn);
-      return this.finish('error', error, thrown);
-    }
-    const outgoing = this.outgoing;
-    if (this.last === null) outgoing.end();
-    else outgoing.endWith(this.last);
+    const thrown = this.answer.end();
+    if (thrown !== null) return this.finish('error', functionFailed(this.request.fn), thrown);
     this.finish('success', null, null);
   }
 
@@ -524,19 +434,11 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
 
   /** Whether the process may have begun to work on the request. */
   private reached(error: Error): boolean {
-    return this.seen || this.statusCode !== null || this.body?.touched === true || !isUnreached(error);
+    return this.seen || this.answer.statusCode !== null || this.body?.touched === true || !isUnreached(error);
   }
 
   private crashed(reason: string): void {
     this.finish('error', processEnded(this.request.fn, reason), null);
-  }
-
-  /** Only what bears the process's token is the platform's own. */
-  private readMark(value: string): void {
-    const token = this.slot?.lease.address.token ?? '';
-    if (!value.startsWith(token)) return;
-    this.kind = value.charAt(token.length);
-    this.cpuMs = Math.max(0, Number(value.slice(token.length + 1)) / 1000 || 0);
   }
 
   /** Gives the slot back. */
@@ -563,7 +465,7 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
     this.over = true;
     this.settle();
     if (error !== null) {
-      this.statusCode = this.outgoing.headersSent ? this.statusCode : error.status;
+      if (!this.outgoing.headersSent) this.answer.statusCode = error.status;
       const { requestId, executionId } = this.request;
       answerError(this.outgoing, error, { requestId, executionId }, this.corsHeaders());
     }
@@ -590,18 +492,19 @@ export class Call implements ConnectionHandler, FrameHandler, Waiting, Loading, 
 
   private note({ status, errorMessage, errorStack, at }: Ending): void {
     const { series, trace } = this.request;
+    const { kind, cpuMs, bytes, statusCode, result } = this.answer;
     const duration = at - this.began;
-    const done = this.kind === 'd';
-    series.finished(status, this.cold, duration / 1000, this.bytes, done ? (this.cpuMs ?? 0) : 0, trace);
+    const done = kind === 'd';
+    series.finished(status, this.cold, duration / 1000, bytes, done ? (cpuMs ?? 0) : 0, trace);
     const execution = executionOf(this.request, {
       version: this.version,
       status,
-      statusCode: this.statusCode,
+      statusCode,
       startedAt: this.startedAt,
       duration,
-      cpuMs: this.cpuMs,
+      cpuMs,
       cold: this.cold,
-      result: this.result?.text() ?? null,
+      result: result?.text() ?? null,
       errorMessage,
       errorStack,
     });
