@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HearthError } from '../errors.js';
+import { admitCaller, checkActive, checkTenant, unknownTenant } from './access.js';
 import { type AsyncCalls, prefersAsync } from './async_calls.js';
 import type { Authenticator } from './authenticate.js';
 import type { Admission, Admissions, TenantLimits } from './budgets_admission.js';
@@ -18,7 +19,7 @@ import { createUuid7, REQUEST_ID } from './ids.js';
 import type { Principal } from './principal.js';
 import { answerError, toHearthError } from './respond.js';
 import { readTarget, type Target } from './target.js';
-import type { TenantEntry, TenantTable } from './tenants.js';
+import type { TenantTable } from './tenants.js';
 import type { TokenMint } from './token_mint.js';
 import type { Trace, Tracing } from './tracing.js';
 import { startUpgrade, type UpgradeRequest } from './upgrade.js';
@@ -128,7 +129,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       // On refusals too, so that a browser shows the error and not a failure of CORS.
       cors = resolved.entry.corsHeaders(headers.origin);
       const preflight = isPreflight(incoming, headers);
-      const principal = admit(resolved, found, preflight);
+      const principal = admitCaller(resolved.entry.meta, resolved.tenant, found, preflight);
       const { limits, entry } = resolved;
       if ((limits === null && entry.rate === null) || preflight)
         return call(incoming, outgoing, headers, resolved, principal, id, requestId, null);
@@ -192,7 +193,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const start = async (asked: Asked, found: Principal | null | HearthError) => {
       const resolved = resolve(asked, incoming.url ?? '/', found);
       if (resolved === null) throw new HearthError('NOT_FOUND', 'Nothing here speaks WebSocket.');
-      const principal = admit(resolved, found, false);
+      const principal = admitCaller(resolved.entry.meta, resolved.tenant, found, false);
       const { limits, entry } = resolved;
       let admission: Admission | null = null;
       if (limits !== null || entry.rate !== null)
@@ -284,35 +285,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     return new HearthError('UNAVAILABLE', 'The database is away, and this function is not known here.', {
       retryAfter: 2,
     });
-  }
-
-  /**
-   * Who may call: at least an anon key, or anyone where the function says so. Null: nobody in particular.
-   *
-   * @throws UNAUTHENTICATED, FORBIDDEN, FUNCTION_DISABLED
-   */
-  function admit(
-    resolved: Resolved,
-    found: Principal | null | HearthError,
-    preflight: boolean,
-  ): Principal | null {
-    const { meta } = resolved.entry;
-    // A function for everyone may have an Authorization scheme of its own.
-    if (found instanceof HearthError && !meta.allow_unauthenticated) throw found;
-    const principal = found instanceof HearthError ? null : found;
-    // A browser sends no credential with a preflight; the function answers what the platform does not.
-    if (principal === null && !meta.allow_unauthenticated && !preflight) {
-      throw new HearthError(
-        'UNAUTHENTICATED',
-        'This function needs a credential: an anon key at least, as Authorization: Bearer or apikey.',
-      );
-    }
-    if (principal !== null) {
-      checkTenant(principal, resolved.tenant);
-      checkMayCall(principal, meta.name);
-    }
-    if (!meta.enabled) throw new HearthError('FUNCTION_DISABLED', `The function ${meta.name} is disabled.`);
-    return principal;
   }
 
   function call(
@@ -415,29 +387,6 @@ function isPreflight(incoming: IncomingMessage, headers: ReadHeaders): boolean {
 function asRefusal(error: unknown): HearthError {
   if (error instanceof HearthError) return error;
   throw error;
-}
-
-function unknownTenant(): HearthError {
-  return new HearthError('NOT_FOUND', 'There is no such tenant.');
-}
-
-function checkActive({ tenant }: TenantEntry) {
-  if (tenant.status !== 'active')
-    throw new HearthError('FORBIDDEN', `The tenant ${tenant.slug} is ${tenant.status}.`);
-}
-
-function checkMayCall({ key }: Principal, name: string) {
-  if (key === undefined || key.kind === 'service') return;
-  if (!key.scopes.includes('execute:functions'))
-    throw new HearthError('FORBIDDEN', 'The API key has not the scope execute:functions.');
-  if (key.functions !== null && !key.functions.includes(name))
-    throw new HearthError('FORBIDDEN', `The API key may not call the function ${name}.`);
-}
-
-function checkTenant(principal: Principal, tenant: string) {
-  if (principal.tenant !== null && principal.tenant !== tenant) {
-    throw new HearthError('FORBIDDEN', 'The credential belongs to another tenant.');
-  }
 }
 
 function originForm(url: string): string {
