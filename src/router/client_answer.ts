@@ -31,7 +31,7 @@ export class ClientAnswer extends ServerResponse<IncomingMessage> {
   constructor(request: IncomingMessage) {
     super(request);
     this.client?.begin();
-    this.on('close', closed);
+    this.on('close', this.settle);
   }
 
   override writeHead(status: number, ...rest: Head): this {
@@ -65,8 +65,7 @@ export class ClientAnswer extends ServerResponse<IncomingMessage> {
     this.end();
   }
 
-  /** Called when it is over. */
-  settle(): void {
+  private settle(): void {
     this.client?.end(this.req.complete);
     this.call?.clientGone();
     this.onClosed?.(this);
@@ -110,8 +109,4 @@ function dateLine(): string {
     date = null;
   }, 1000 - now.getMilliseconds()).unref();
   return date;
-}
-
-function closed(this: ClientAnswer): void {
-  this.settle();
 }

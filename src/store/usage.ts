@@ -25,7 +25,7 @@ export interface UsageDelta extends UsageFigures {
 export interface UsageBatch {
   /** A UUID. */
   writer: string;
-  /** Counts the writer's batches from 1 on. One that is sent again, because nobody knows whether it was added, has its old number. */
+  /** Counts the writer's batches from 1 on. One that is sent again, as it may have been added or not, has its old number. */
   sequence: number;
   deltas: readonly UsageDelta[];
 }
@@ -61,7 +61,7 @@ export interface Usage {
   add(batch: UsageBatch): Promise<void>;
   /** In the order of time, or of functions' ids. */
   read(tenant: string, query: UsageQuery): Promise<UsageRow[]>;
-  /** Deletes what is older than 13 months, and writers that have written nothing for 13 months. @returns how many rows. */
+  /** Deletes what is older than 13 months, and writers that have written nothing for so long. @returns how many rows. */
   dropExpired(): Promise<number>;
 }
 

@@ -92,11 +92,8 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
   let writing: Promise<void> = Promise.resolve();
   let lost = 0;
 
-  function add(
-    owner: UsageOwner,
-    figures: Partial<UsageFigures>,
-    hour = Math.floor(now() / HOUR_MS) * HOUR_MS,
-  ) {
+  function add(owner: UsageOwner, figures: Partial<UsageFigures>) {
+    const hour = Math.floor(now() / HOUR_MS) * HOUR_MS;
     const key = `${hour} ${owner.function_id}`;
     let delta = pending.get(key);
     if (delta === undefined) {
@@ -161,7 +158,7 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
 
   return {
     tally: (owner) => new Tally(owner, changed),
-    add: (owner, figures) => add(owner, figures),
+    add,
     flush,
     async stop() {
       clearInterval(timer);
