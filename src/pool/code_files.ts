@@ -16,14 +16,21 @@ export const CODE_FILES = [MODULE_FILE, MAP_FILE, V8_FILE] as const;
 
 export interface CodeFiles {
   /**
-   * Writes a prepared module, once. Its source map goes into a file of its own: Deno reads that when a stack is asked
-   * for, where it would take an inline one apart while it loads the module, which takes three times as long as all else.
+   * Writes a module, once.
    *
    * @param v8 V8's code cache of it, if there is one.
    * @returns null: it is done.
    */
-  write(bundle: Buffer, v8: Buffer | null): Promise<void> | null;
+  write(files: ModuleFiles, v8: Buffer | null): Promise<void> | null;
   close(): void;
+}
+
+/** A prepared module as it lies in a process's folder. */
+export interface ModuleFiles {
+  /** The parts of the module's file in turn. */
+  module: readonly Buffer[];
+  /** Its source map, if it has one. */
+  map: Buffer | null;
 }
 
 const INLINE_MAP = '//# sourceMappingURL=data:application/json;base64,';
@@ -31,6 +38,17 @@ const MAP_COMMENT = Buffer.from(`//# sourceMappingURL=${MAP_FILE}\n`);
 /** Bytes up to which a write takes less than a turn through the thread pool. */
 const AT_ONCE_BYTES = 256 * 1024;
 const writeInPool = promisify(write);
+
+/**
+ * A prepared module's source map goes into a file of its own: Deno reads that when a stack is asked for, where it would take
+ * an inline one apart while it loads the module, which takes three times as long as all else.
+ */
+export function moduleFiles(bundle: Buffer): ModuleFiles {
+  const at = bundle.lastIndexOf(INLINE_MAP);
+  if (at < 0) return { module: [bundle], map: null };
+  const map = Buffer.from(bundle.toString('latin1', at + INLINE_MAP.length), 'base64');
+  return { module: [bundle.subarray(0, at), MAP_COMMENT], map };
+}
 
 /** @param dir exists, and has none of the files. */
 export function openCodeFiles(dir: string): CodeFiles {
@@ -45,17 +63,14 @@ export function openCodeFiles(dir: string): CodeFiles {
     for (const file of open) closeSync(file);
   }
 
-  function writeModule(bundle: Buffer): Promise<void> | null {
+  function writeModule({ module, map }: ModuleFiles): Promise<void> | null {
     const open = takeFiles();
     const [moduleFile, mapFile] = open;
     if (moduleFile === undefined || mapFile === undefined) return null;
-    const parts: [number, Buffer][] = [[moduleFile, bundle]];
-    const at = bundle.lastIndexOf(INLINE_MAP);
-    if (at >= 0) {
-      const map = Buffer.from(bundle.toString('latin1', at + INLINE_MAP.length), 'base64');
-      parts.splice(0, 1, [mapFile, map], [moduleFile, bundle.subarray(0, at)], [moduleFile, MAP_COMMENT]);
-    }
-    if (bundle.length > AT_ONCE_BYTES) return writeLarge(parts).finally(() => closeAll(open));
+    const parts: [number, Buffer][] = module.map((part) => [moduleFile, part]);
+    if (map !== null) parts.push([mapFile, map]);
+    if (parts.reduce((sum, [, bytes]) => sum + bytes.length, 0) > AT_ONCE_BYTES)
+      return writeLarge(parts).finally(() => closeAll(open));
     try {
       for (const [file, bytes] of parts)
         for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
@@ -66,8 +81,8 @@ export function openCodeFiles(dir: string): CodeFiles {
   }
 
   return {
-    write(bundle, v8) {
-      const module = writeModule(bundle);
+    write(files, v8) {
+      const module = writeModule(files);
       if (v8 === null) return module;
       return Promise.all([module, writeFile(join(dir, V8_FILE), v8, { mode: 0o444 })]).then(() => {});
     },

@@ -26,11 +26,15 @@ export function findDeno(): string {
   throw new StartError(`the package ${name} is not installed: run npm ci without --omit=optional`);
 }
 
+/** Deno's version, such as `2.9.6`. */
+export function denoVersion(): string {
+  const path = createRequire(import.meta.url).resolve('deno/package.json');
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
 /** What V8's code caches depend on besides the code: Deno's version and what it is built for. */
 export function denoEngine(): string {
-  const path = createRequire(import.meta.url).resolve('deno/package.json');
-  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
-  return `deno-${version}-${process.platform}-${process.arch}`;
+  return `deno-${denoVersion()}-${process.platform}-${process.arch}`;
 }
 
 /**

@@ -9,6 +9,7 @@
  *   execution id, then the headers' names and values in turn. None of them can hold a line feed (RFC 9110, 5.5).
  * - `Abort`: the caller went away.
  * - `Hello`: the first frame; answered by one, whose CPU field is the connection's place in the progress file.
+ * - `Http`: the router comes over HTTP as well, which a process serves from then on.
  *
  * From the process: u32 µs of CPU, u16 status, u32 length of the head, the head (names and values in turn), the body.
  * - `Done`: complete; nothing more will be heard of the execution.
@@ -24,6 +25,7 @@ export const FrameKind = {
   More: 5,
   Failed: 6,
   Take: 7,
+  Http: 8,
 } as const;
 
 /** Bytes before a request frame's head, its length field included: length, kind, call, length of the head. */

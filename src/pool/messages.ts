@@ -22,6 +22,8 @@ export interface Claim {
   permissions: { net: boolean; env: boolean; read: boolean; write: boolean };
   /** V8's code cache of the module, if there is one, as a path that is readable until permissions are narrowed. */
   v8: string | null;
+  /** What Deno will recognise the module's text by (source_hash.ts); null where that comes with `v8`. */
+  sourceHash: string | null;
   /** Whether to hand back V8's code cache once the module has run. */
   harvest: boolean;
   tracing: Tracing;

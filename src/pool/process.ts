@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { chownSync, closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { MODULE_FILE, openCodeFiles, V8_FILE } from './code_files.js';
+import { MODULE_FILE, moduleFiles, openCodeFiles, V8_FILE } from './code_files.js';
 import { type ControlChannel, openControlChannel } from './control_channel.js';
 import { type Ending, type EndReason, explainEnding, type KillReason } from './ending.js';
 import type {
@@ -19,6 +19,7 @@ import type {
 import { readOutput } from './output.js';
 import { makeFolders, openRunnerCacheFor, removeFolders, takeSockets } from './process_folders.js';
 import { CONTROL_SOCKET, type LaunchOptions, launchCommand, type Sandbox, SOCKET_FILES } from './sandbox.js';
+import { sourceHash } from './source_hash.js';
 
 export type ProcessState = 'blank' | 'specialising' | 'live' | 'gone';
 
@@ -277,7 +278,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
       const harvest = what.v8 === null && what.code.length >= MIN_CACHED_BYTES;
       if (harvest)
         maxCacheText = Math.ceil(((what.code.length * MAX_CACHE_FACTOR + DENOS_OWN_CACHES) * 4) / 3);
-      const written = codeFiles.write(what.code, what.v8);
+      const files = moduleFiles(what.code);
+      const written = codeFiles.write(files, what.v8);
       if (written !== null) await written;
       control.send({
         t: 'claim',
@@ -290,6 +292,8 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
           permissions: what.permissions,
           tracing: what.tracing,
           v8: what.v8 === null ? null : `${launch.inside.code}/${V8_FILE}`,
+          // V8's cache has it with it.
+          sourceHash: what.v8 === null ? sourceHash(files.module) : null,
           harvest,
         },
       });

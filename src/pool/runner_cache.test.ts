@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { rowsOf } from '../../test/support/deno_database.js';
 import { findDeno } from './deno_binary.js';
-import { RUNNER_CACHE_FILES } from './deno_dir.js';
+import { IMPORTS_CACHE_FILE, RUNNER_CACHE_FILES, V8_CACHE_FILE } from './deno_dir.js';
 import { spawnDeno } from './process.js';
 import { openRunnerCache } from './runner_cache.js';
 import { findTools } from './sandbox.js';
@@ -87,6 +88,12 @@ describe.runIf(process.platform === 'linux').each(['bwrap', 'permissions'] as co
       expect(found.map((bytes) => bytes.includes('/runner.js'))).toEqual([true, true, false]);
       for (const [index, name] of RUNNER_CACHE_FILES.entries())
         await writeFile(join(dir, name), found[index] ?? '');
+
+      // Of the module that each process is to compile while it waits, they know the imports alone.
+      const known = (file: string, table: string) =>
+        rowsOf(join(dir, file), `SELECT specifier FROM ${table} WHERE specifier LIKE '%/rehearsal.js'`);
+      expect(await known(IMPORTS_CACHE_FILE, 'moduleinfocache')).toHaveLength(1);
+      expect(await known(V8_CACHE_FILE, 'codecache')).toEqual([]);
 
       for (const [id, runnerCache] of [[2, dir] as const, [3, join(dir, 'missing')] as const]) {
         const process = await spawnDeno({ ...options, id, runnerCache });

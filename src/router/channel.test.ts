@@ -146,6 +146,20 @@ describe('a channel', () => {
   });
 });
 
+describe('HTTP', () => {
+  it('is asked for once, before the first call over it', async () => {
+    await peer.connected;
+    channel.openHttp();
+    channel.openHttp();
+    const call = send('GET\nhttp://a/\nid');
+    await peer.arrived(2);
+    expect(peer.received.map((frame) => [frame.kind, frame.call])).toEqual([
+      [FrameKind.Http, 0],
+      [FrameKind.Call, call.number],
+    ]);
+  });
+});
+
 describe('when the process ends', () => {
   it('calls beyond its progress were not seen', async () => {
     const socket = await peer.connected;

@@ -32,6 +32,7 @@ const word = (value: number) =>
   String.fromCharCode((value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
 const CALL = String.fromCharCode(FrameKind.Call);
 const ABORT = String.fromCharCode(FrameKind.Abort);
+const HTTP = `${word(5)}${String.fromCharCode(FrameKind.Http)}${word(0)}`;
 const HELLO = `${word(5)}${String.fromCharCode(FrameKind.Hello)}${word(0)}`;
 /** Calls that are written at once while the node is not busy, rather than with all others of the turn. */
 const FEW = 4;
@@ -58,6 +59,7 @@ export class Channel {
   private connected = false;
   private progress: number | null = null;
   private place = -1;
+  private http = false;
   usable = true;
   /** Heads of the answers that came on it. */
   readonly wholeHeads = createWholeHeads();
@@ -112,6 +114,14 @@ export class Channel {
   giveUp(call: number): void {
     if (!this.usable) return;
     this.batch += `${word(5)}${ABORT}${word(call)}`;
+    this.schedule();
+  }
+
+  /** Before a call goes to the process over HTTP: it serves that from now on. */
+  openHttp(): void {
+    if (this.http) return;
+    this.http = true;
+    this.batch += HTTP;
     this.schedule();
   }
 

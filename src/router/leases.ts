@@ -138,6 +138,7 @@ export function createLeases(send: (message: ToSupervisor) => void, crowd: Crowd
 
   function connect(slot: Slot): Connection {
     const { lease } = slot;
+    lease.channel.openHttp();
     slot.connection ??= idleConnection(lease) ?? new Connection(lease.address.sockets.http);
     return slot.connection;
   }

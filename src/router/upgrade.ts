@@ -97,7 +97,8 @@ export function startUpgrade(context: CallContext, request: UpgradeRequest): voi
 
   function connect(granted: Slot) {
     if (over) return;
-    const { address } = granted.lease;
+    const { address, channel } = granted.lease;
+    channel.openHttp();
     clearTimeout(timer);
     timer = setTimeout(overdue, fn.timeout_seconds * 1000);
     const upstream = httpRequest({

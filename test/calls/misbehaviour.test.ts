@@ -265,12 +265,34 @@ describe('what cannot load', () => {
   });
 });
 
+describe('what uses all that a process may have', () => {
+  it('holds_every_file.js: a call that comes meanwhile is answered when one is free', async () => {
+    await node.deployFile('holds_every_file.js', { max_instances: 1, allow_read: true, allow_write: true });
+    expect(await (await node.call('holds_every_file')).text()).toMatch(/^\d{3,4} files, then .*os error 24/);
+    // It goes over HTTP, on a connection of its own.
+    const head = node.call('holds_every_file?free', { method: 'HEAD' });
+    let answered = false;
+    void head.then(() => {
+      answered = true;
+    });
+    expect(await (await node.call('holds_every_file')).text()).toMatch(/^\d+ files, then /);
+    expect(answered).toBe(false);
+    expect(await (await node.call('holds_every_file?free')).text()).toBe('freed');
+    expect((await head).status).toBe(200);
+  });
+});
+
 describe('what goes at the platform itself', () => {
   it('breaks_the_runtime.js harms no one but itself', async () => {
     await node.deployFile('breaks_the_runtime.js');
     const answer = await node.call('breaks_the_runtime');
     expect([answer.status, await answer.text()]).toEqual([200, 'still works']);
     expect(answer.headers.get('x-still')).toBe('here');
+    // Over HTTP, which Deno loads when it is first needed.
+    const head = await node.call('breaks_the_runtime', { method: 'HEAD' });
+    expect([head.status, head.headers.get('x-still')]).toEqual([200, 'here']);
+    const large = await node.call('breaks_the_runtime', { method: 'POST', body: 'x'.repeat(100_000) });
+    expect([large.status, await large.text()]).toEqual([200, 'still works']);
     const thrown = await node.call('breaks_the_runtime?throw');
     expect(await errorOf(thrown)).toMatchObject({ status: 500, code: 'FUNCTION_ERROR' });
     const execution = await executionOf(node, thrown, ({ logs }) => logs !== null);

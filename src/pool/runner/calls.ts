@@ -13,6 +13,7 @@ import type { Execution, Executions } from './execution.ts';
 import { asRequest, FramedRequest, INTERNAL } from './framed_request.ts';
 import type { Channel, ChannelEvents } from './frames.ts';
 import { CallContext, type Completion, type Handler } from './handler.ts';
+import type { HttpServer } from './http.ts';
 import {
   headersAppend,
   headersForEach,
@@ -34,15 +35,12 @@ export interface CallsOptions {
   executions: Executions;
   logs: Logs;
   waitUntil(promise: unknown): void;
+  http: HttpServer;
 }
 
 export interface Calls {
   /** From now on calls go to this handler. */
   open(claim: Claim, handler: Handler): void;
-  /** For `Deno.serve`. */
-  answer(request: Request, info: Deno.ServeHandlerInfo): Response | Promise<Response>;
-  /** For `Deno.serve`: what Deno itself could not answer with, a defect of the function's Response. */
-  unanswerable(thrown: unknown): Response;
   frames: ChannelEvents;
   /** Answers a made-up call by each of the handlers, before the first real one. */
   rehearse(channel: Channel, handlers: Handler[]): Promise<void>;
@@ -67,7 +65,7 @@ interface EarlyCall {
   next: EarlyCall | null;
 }
 
-export function createCalls({ control, executions, logs, waitUntil }: CallsOptions): Calls {
+export function createCalls({ control, executions, logs, waitUntil, http }: CallsOptions): Calls {
   let handler: Handler | undefined;
   let claim: Claim | undefined;
   /** Marks our own header on answers over HTTP: known to the router, and not to the function. */
@@ -160,6 +158,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
       response: withHeader(response, 'x-hearth', `${mark}${more ? 'm' : 'd'}${cpuUs}`),
       origin,
     });
+    serveHttp();
     channel.answer(call, FrameKind.Take, cpuUs, 200, ticket, null);
   }
 
@@ -257,6 +256,13 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
     return found.response;
   }
 
+  function serveHttp() {
+    http.serve({
+      answer,
+      unanswerable: (thrown) => withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`),
+    });
+  }
+
   function errorText(thrown: unknown): string {
     const error = describe(thrown);
     logs.write('error', error.stack ?? `${error.name}: ${error.message}`);
@@ -290,9 +296,7 @@ export function createCalls({ control, executions, logs, waitUntil }: CallsOptio
       for (let each = first; each !== null; each = each.next)
         if (!each.over) onCall(each.channel, each.call, each.head, each.body);
     },
-    answer,
-    unanswerable: (thrown) => withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`),
-    frames: { onArrival: executions.arrive, onCall, onAbort, onClosed },
+    frames: { onArrival: executions.arrive, onCall, onAbort, onHttp: serveHttp, onClosed },
   };
 }
 

@@ -36,6 +36,8 @@ export interface ChannelEvents {
   /** `body`: a view that holds until this returns; null when the call has none. */
   onCall(channel: Channel, call: number, head: string, body: Bytes | null): void;
   onAbort(channel: Channel, call: number): void;
+  /** Calls come over HTTP as well. */
+  onHttp(): void;
   /** The router is gone, and with it whoever waits for its calls. */
   onClosed(channel: Channel): void;
 }
@@ -145,6 +147,9 @@ async function serve(
         }
         case FrameKind.Abort:
           events.onAbort(writer.channel, call);
+          break;
+        case FrameKind.Http:
+          events.onHttp();
           break;
         case FrameKind.Hello:
           writer.channel.answer(0, FrameKind.Hello, place, 0, '', null);

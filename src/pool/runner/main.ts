@@ -16,10 +16,12 @@ import { describe } from './describe.ts';
 import { createExecutions } from './execution.ts';
 import { listenForFrames } from './frames.ts';
 import { captureServe, findHandler } from './handler.ts';
+import { listenForHttp } from './http.ts';
+import { type KnownImports, openKnownImports } from './known_imports.ts';
 import { captureConsole } from './logs.ts';
 import { ownCache } from './own_cache.ts';
 import { hideMachine, offerPlatform } from './platform.ts';
-import { rehearse } from './rehearsal.ts';
+import { rehearsalIn, rehearse } from './rehearsal.ts';
 import { startTracing } from './tracing.ts';
 import { createTrim } from './trim.ts';
 
@@ -38,17 +40,18 @@ const HARVESTS = 6;
 const IDLE_MS = 25;
 
 let sqlite: Promise<typeof import('node:sqlite')> | null = null;
+let imports: KnownImports | null = null;
+let prepared: Promise<void> | null = null;
 
 const control = await openControl(controlPath);
 const executions = createExecutions();
-const serve = Deno.serve;
 const served = captureServe();
 const trim = createTrim();
 
 const logs = captureConsole(control, executions);
 const { waitUntil } = offerPlatform({ control, executions, logs });
-const calls = createCalls({ control, executions, logs, waitUntil });
-serve({ path: listenPath, onListen: () => {}, onError: calls.unanswerable }, calls.answer);
+const http = listenForHttp(listenPath);
+const calls = createCalls({ control, executions, logs, waitUntil, http });
 void listenForFrames(framesPath, progressPath, calls.frames);
 hideMachine();
 control.send({ t: 'ready' });
@@ -82,13 +85,21 @@ function onMessage(message: ToRunner) {
  * calls, the database that V8's code cache lies in, the way of a call. It goes without where it is claimed at once.
  */
 function prepareAhead() {
+  prepared ??= prepare();
+  return prepared;
+}
+
+async function prepare() {
   Deno.permissions.querySync({ name: 'net' });
-  void loadSqlite();
-  rehearse({ calls, scratch }).catch(() => {}); // the first call does it then
+  const loading = loadSqlite();
+  await rehearse({ calls, scratch }).catch(() => {}); // the first call does it then
+  imports = openKnownImports(await loading, denoDir);
 }
 
 async function giveOwnCache() {
-  const databases = await ownCache(await loadSqlite(), denoDir);
+  await prepareAhead();
+  http.load();
+  const databases = await ownCache(await loadSqlite(), { denoDir, notCompiled: rehearsalIn(scratch) });
   control.send({ t: 'own-cache', data: databases.map((bytes) => bytes.toBase64()) });
 }
 
@@ -103,6 +114,7 @@ async function specialise(claim: Claim) {
   let cache: ModuleCache | null = null;
   if (claim.v8 !== null || claim.harvest) cache = openModuleCache(await loadSqlite(), denoDir, claim.entry);
   if (claim.v8 !== null) cache?.seed(Deno.readFileSync(claim.v8));
+  if (claim.sourceHash !== null) imports?.addNone(claim.entry, claim.sourceHash);
   for (const [name, value] of entries(claim.env)) setEnv(name, value);
   if (claim.permissions.read || claim.permissions.write) setEnv('TMPDIR', scratch);
   if (claim.tracing.spans || claim.tracing.logs) startTracing(claim.tracing, { control, executions, logs });
@@ -120,6 +132,7 @@ async function specialise(claim: Claim) {
     revoke({ name: 'read', path: code });
     control.send({ t: 'claimed', envMs: ready - start, importMs: now() - ready });
     calls.open(claim, handler);
+    imports?.close();
   } catch (thrown) {
     control.send({ t: 'failed', error: describe(thrown) });
     return;

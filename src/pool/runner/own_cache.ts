@@ -14,10 +14,16 @@ async function loadMore() {
   await import('node:async_hooks');
 }
 
+export interface OwnCacheOptions {
+  denoDir: string;
+  /** The address of a module that each process is to compile anew. */
+  notCompiled: string;
+}
+
 /** The databases as bytes, once Deno has written all of them. Asked of a process that never has a function. */
 export async function ownCache(
   sqlite: { DatabaseSync: new (path: string) => DatabaseSync },
-  denoDir: string,
+  { denoDir, notCompiled }: OwnCacheOptions,
 ): Promise<Uint8Array[]> {
   await loadMore();
   const database = new sqlite.DatabaseSync(`${denoDir}/${V8_CACHE_FILE}`);
@@ -28,6 +34,7 @@ export async function ownCache(
     same = row.entries === before ? same + 1 : 0;
     before = row.entries;
   }
+  database.prepare('DELETE FROM codecache WHERE specifier = ?').run(notCompiled);
   database.close();
   return RUNNER_CACHE_FILES.map((name) => wholeFile(sqlite, `${denoDir}/${name}`));
 }

@@ -11,12 +11,9 @@ export interface RehearsalOptions {
   scratch: string;
 }
 
-/**
- * Something of all that modules are made of, for parser and compiler: it is loaded, and nothing of it is called. Comments
- * are looked through for types to import, by patterns that take a while to make.
- */
-const MODULE = `// a comment
-/** Another. */
+const FILE = 'rehearsal.js';
+/** Something of all that modules are made of, for the compiler: it is loaded, and nothing of it is called. */
+const MODULE = `
 const names = ['a', "b"], { length } = names;
 class Known extends Error {
   #n = 1;
@@ -46,12 +43,16 @@ const handler = async (request) => {
 export { handler as default };
 `;
 
+/** The address of the module that is loaded. */
+export function rehearsalIn(scratch: string): string {
+  return `file://${scratch}/${FILE}`;
+}
+
 /** Imports a module from a file, and answers calls that nobody made. Leaves nothing behind. */
 export async function rehearse({ calls, scratch }: RehearsalOptions): Promise<void> {
-  const file = `${scratch}/rehearsal.js`;
-  // Not the same twice: what Deno's caches know of it already would be neither parsed nor compiled.
-  Deno.writeTextFileSync(file, `${MODULE}// ${Date.now()} ${Math.random()}\n`);
-  await import(`file://${file}`);
+  const file = `${scratch}/${FILE}`;
+  Deno.writeTextFileSync(file, MODULE);
+  await import(rehearsalIn(scratch));
   Deno.removeSync(file);
   await calls.rehearse(CHANNEL, [
     () => new Response('text'),
