@@ -6,14 +6,14 @@ export class Crowd {
   /** In flight at processes, in frames. */
   calls = 0;
 
-  /** @param bunch connections that a router gets before the next one gets any (supervisor/placement.ts). */
+  /** @param few connections from which on the node's cores are all busy (supervisor/placement.ts). */
   constructor(
-    private readonly bunch: number,
+    private readonly few: number,
     readonly poll: BusyPoll,
   ) {}
 
   /** Whether the node has so few connections, as far as this router can tell, that its cores are not all busy. */
   isSmall(): boolean {
-    return this.connections < this.bunch;
+    return this.connections < this.few;
   }
 }

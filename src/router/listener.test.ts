@@ -58,7 +58,7 @@ async function connected(): Promise<Socket> {
   return client;
 }
 
-it('counts its connections: they are few until it has a bunch of them, and again when one has closed', async () => {
+it('counts its connections: they are few until the cores are busy with them, and again when one has closed', async () => {
   expect(crowd.isSmall()).toBe(true);
   await connected();
   expect(crowd.isSmall()).toBe(true);

@@ -134,7 +134,7 @@ export async function startRouter(
     now: performance.now.bind(performance),
     afterLook: setImmediate,
   });
-  const crowd = new Crowd(config.bunch, poll);
+  const crowd = new Crowd(config.few, poll);
   const leases = createLeases(link.send, crowd);
   const followers = createLogFollowers(
     (functionId, on) => void ask('follow', { functionId, on }).catch(warn),

@@ -3,11 +3,11 @@ import { randomInt } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { StartError } from '../errors.js';
-import { bunchOf, placeConnection, type RouterLoad } from './placement.js';
+import { bunchOf, fewOf, placeConnection, type RouterLoad } from './placement.js';
 
 export interface Connections {
-  /** Connections that a router gets before the next one gets any. */
-  readonly bunch: number;
+  /** Connections of one router from which on the node's cores are all busy. */
+  readonly few: number;
   /** Begins to accept. @throws StartError */
   listen(address: { host: string; port: number }): Promise<void>;
   /** It can be given connections. */
@@ -33,7 +33,8 @@ const BACKLOG = 4096;
 
 export function createConnections({ give, onError }: ConnectionsOptions): Connections {
   const loads = new Map<number, RouterLoad>();
-  const bunch = bunchOf(availableParallelism());
+  const cores = availableParallelism();
+  const bunch = bunchOf(cores);
   let waiting: Socket[] = [];
   let stopped = false;
   // Nothing is read here: what a client has sent goes with its connection.
@@ -56,7 +57,7 @@ export function createConnections({ give, onError }: ConnectionsOptions): Connec
   }
 
   return {
-    bunch,
+    few: fewOf(cores),
     async listen(address) {
       await bind(server, address, 'HEARTH_PORT');
       server.on('error', onError);

@@ -39,7 +39,7 @@ export interface SupervisorOptions {
   mayServe: Promise<unknown>;
   prepare: Prepare;
   metrics: ClusterMetrics;
-  routerConfig: Omit<RouterConfig, 'databaseUp' | 'bunch' | 'telemetry'>;
+  routerConfig: Omit<RouterConfig, 'databaseUp' | 'few' | 'telemetry'>;
   telemetry: Omit<RouterTelemetry, 'process'>;
   /** The node's address as functions reach it. */
   url: string;

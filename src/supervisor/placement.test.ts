@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bunchOf, placeConnection } from './placement.js';
+import { bunchOf, fewOf, placeConnection } from './placement.js';
 
 /** Where so many connections go that come one after the other and stay. */
 function placed(connections: number, routers: number, bunch: number): number[] {
@@ -40,6 +40,12 @@ describe('placing connections', () => {
   });
 
   it('makes bunches the smaller the more cores there are, and never empty', () => {
-    expect([1, 2, 4, 16, 128].map(bunchOf)).toEqual([64, 32, 16, 4, 1]);
+    expect([1, 4, 16, 128].map(bunchOf)).toEqual([64, 16, 4, 1]);
+    expect([1, 2, 4, 16, 128].map(fewOf)).toEqual([64, 32, 16, 4, 1]);
+  });
+
+  it('leaves one of two cores to the processes and the database until there are many connections', () => {
+    expect(placed(128, 2, bunchOf(2))).toEqual([128, 0]);
+    expect(placed(300, 2, bunchOf(2))).toEqual([172, 128]);
   });
 });

@@ -10,15 +10,18 @@ export interface RouterLoad {
 /**
  * Connections that a router gets before the next one gets any. What one turn of its event loop brings is sent on
  * together, so a few connections cost far less at one router than spread over all; but with cores to spare, routers side
- * by side answer sooner.
+ * by side answer sooner. Two cores have none to spare: the processes and the database need the other one (decision 25).
  *
  * @param cores of the machine.
  */
 export function bunchOf(cores: number): number {
-  return Math.max(1, Math.floor(MOST / cores));
+  return cores === 2 ? 128 : fewOf(cores);
 }
 
-const MOST = 64;
+/** Connections of one router from which on the node's cores are all busy. */
+export function fewOf(cores: number): number {
+  return Math.max(1, Math.floor(64 / cores));
+}
 
 /** The id of the first router with the fewest whole bunches; null where there is none. */
 export function placeConnection(routers: Iterable<RouterLoad>, bunch: number): number | null {

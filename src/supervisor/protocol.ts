@@ -251,8 +251,8 @@ export interface RouterConfig {
   maxResponseBytes: number | null;
   version: string;
   databaseUp: boolean;
-  /** Connections that it gets before the next router gets any (placement.ts). */
-  bunch: number;
+  /** Connections of a router from which on the node's cores are all busy (placement.ts). */
+  few: number;
   telemetry: RouterTelemetry;
 }
 

@@ -19,7 +19,7 @@ export interface RouterHandlersParts {
   liveLogs: LiveLogs;
   processes: Pick<NodeProcesses, 'pool' | 'fleet' | 'quotas'>;
   served: Pick<Served, 'drained'>;
-  connections: Pick<Connections, 'bunch' | 'routerUp' | 'routerGone' | 'closed'>;
+  connections: Pick<Connections, 'few' | 'routerUp' | 'routerGone' | 'closed'>;
   events: Pick<Events, 'routerUp' | 'routerGone' | 'due'>;
   /** Null until what there is at the start has been applied. */
   sync(): Sync | null;
@@ -53,7 +53,7 @@ export function createRouterHandlers(
     config: (router) => ({
       ...options.routerConfig,
       databaseUp: parts.isDatabaseUp(),
-      bunch: parts.connections.bunch,
+      few: parts.connections.few,
       telemetry: { ...options.telemetry, process: metrics.routerUp(router) },
     }),
     async answer(router, method, params): Promise<unknown> {
