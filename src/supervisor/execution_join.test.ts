@@ -94,6 +94,8 @@ describe('joining executions with their logs', () => {
   it('does not hold a record for a process that says nothing more', async () => {
     const { join, written, pass } = setUp();
     join.onRecord(record('a'), true);
+    await pass(400);
+    expect(written).toEqual([]);
     await pass(200);
     expect(written).toMatchObject([{ id: 'a', logs: null }]);
   });
@@ -102,7 +104,7 @@ describe('joining executions with their logs', () => {
     const { join, amended, pass } = setUp();
     join.onLog('f', 'a', [[0, 'log', 'before']]);
     join.onRecord(record('a'), true);
-    await pass(200);
+    await pass(600);
     join.onLog('f', 'a', [[0, 'log', 'after']]);
     await pass(1_100);
     expect(amended).toEqual([['a', '\nafter']]);

@@ -43,8 +43,11 @@ interface Entry {
   wait: number;
 }
 
-/** ms that a record waits for the process's `end`, which is on its way when the record comes. */
-const JOIN_WAIT_MS = 150;
+/**
+ * ms that a record waits for the process's `end`, which is on its way when the record comes. Where the cores are busy, that
+ * takes a while: processes have a low priority (pool/priority.ts).
+ */
+const JOIN_WAIT_MS = 500;
 /** ms after which a written row can be amended: its batch is in the database by then. */
 const AMEND_AFTER_MS = 1_000;
 /** ms that lines without a record are kept: longer than any call may run. */
