@@ -17,7 +17,6 @@ import type {
   Tracing,
 } from './messages.js';
 import { readOutput } from './output.js';
-import { startNice, stayNice } from './priority.js';
 import { makeFolders, openRunnerCacheFor, removeFolders, takeSockets } from './process_folders.js';
 import { CONTROL_SOCKET, type LaunchOptions, launchCommand, type Sandbox, SOCKET_FILES } from './sandbox.js';
 import { sourceHash } from './source_hash.js';
@@ -157,7 +156,6 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     // Out of the terminal's process group: Ctrl-C is the supervisor's to handle.
     detached: true,
   });
-  if (child.pid !== undefined) startNice(child.pid);
   if (filter !== 'ignore') closeSync(filter);
   for (const file of runnerCache) closeSync(file);
   if (!launch.tellsPid) pid = child.pid ?? null;
@@ -352,7 +350,6 @@ export async function spawnDeno(options: SpawnOptions): Promise<DenoProcess> {
     throw new Error(
       `a Deno process did not start: ${early.stderr.trim() || `exit ${early.code ?? early.signal}`}`,
     );
-  if (pid !== null) void stayNice(pid);
   try {
     takeSockets(dir);
   } catch (error) {

@@ -45,7 +45,7 @@ interface Entry {
 
 /**
  * ms that a record waits for the process's `end`, which is on its way when the record comes. Where the cores are busy, that
- * takes a while: processes have a low priority (pool/priority.ts).
+ * takes a while.
  */
 const JOIN_WAIT_MS = 500;
 /** ms after which a written row can be amended: its batch is in the database by then. */
