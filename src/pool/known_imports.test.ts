@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { rowsOf } from '../../test/support/deno_database.js';
+import { become } from '../../test/support/deno_process.js';
 import { findDeno } from './deno_binary.js';
 import { IMPORTS_CACHE_FILE } from './deno_dir.js';
 import { spawnDeno } from './process.js';
@@ -48,43 +49,33 @@ it.each([
 
 it('a module is not parsed for its imports in a process that was ready for it, and loads what it imports of Deno', async () => {
   const sandbox = await chooseSandbox({
-    ...{
-      asked: 'permissions',
-      tools: findTools(process.env.PATH),
-      denoPath: findDeno(),
-      denyNet: [],
-      ipv6: false,
-    },
+    asked: 'permissions',
+    tools: findTools(process.env.PATH),
+    denoPath: findDeno(),
+    denyNet: [],
+    ipv6: false,
     runDir: dir,
     runnerPath: fileURLToPath(new URL('../../dist/pool/runner.js', import.meta.url)),
   });
   const spawned = await spawnDeno({
-    ...{ id: 1, runDir: dir, sandbox, memoryMb: 128, net: true, readyTimeoutMs: 20_000, runnerCache: null },
+    id: 1,
+    runDir: dir,
+    sandbox,
+    memoryMb: 128,
+    net: true,
+    readyTimeoutMs: 20_000,
+    runnerCache: null,
   });
   try {
     const denoDir = join(dir, 'p1/deno');
     // It has put in a first row of no module, and with it all that is new to it.
     await expect.poll(() => rows(denoDir, ''), { timeout: 20_000 }).toHaveLength(1);
-    const lines: string[] = [];
     const code = `import { basename } from 'node:path';
       const { default: os } = await import('node:os');
       const missing = await import('./missing.js').catch((error) => error.name);
       console.log(basename('/a/b'), typeof os.type, missing);
       export default () => 'ok';`;
-    await spawned.specialise(
-      {
-        ...{ tenant: 'default', function: 'imports', code: Buffer.from(code), v8: null, env: {} },
-        permissions: { net: true, env: true, read: false, write: false },
-        tracing: { spans: false, logs: false },
-        loadTimeoutMs: 20_000,
-      },
-      {
-        onLog: (_, given) => lines.push(...given.map(([, , text]) => text)),
-        onSpan: () => {},
-        onEnd: () => {},
-        onCodeCache: () => {},
-      },
-    );
+    const lines = await become(spawned, code);
     await expect.poll(() => lines).toEqual(['b function TypeError']);
     // Had Deno parsed it, the row would name what the module imports.
     expect(await rows(denoDir, '%/code/main.js')).toEqual([

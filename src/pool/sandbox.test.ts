@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { become } from '../../test/support/deno_process.js';
 import { findDeno } from './deno_binary.js';
 import { spawnDeno } from './process.js';
 import { findTools, launchCommand, type Sandbox } from './sandbox.js';
@@ -222,25 +223,7 @@ describe.each(['bwrap', 'permissions'] as const)('a process that is ready, with 
           Object.keys(Deno.env.toObject()),
         ]));
         export default () => 'ok';`;
-      const lines: string[] = [];
-      await process.specialise(
-        {
-          tenant: 'default',
-          function: 'looks',
-          code: Buffer.from(code),
-          v8: null,
-          env: { GIVEN: '1' },
-          permissions: { net: true, env: true, read: false, write: false },
-          tracing: { spans: false, logs: false },
-          loadTimeoutMs: 20_000,
-        },
-        {
-          onLog: (_, given) => lines.push(...given.map(([, , text]) => text)),
-          onSpan: () => {},
-          onEnd: () => {},
-          onCodeCache: () => {},
-        },
-      );
+      const lines = await become(process, code, { GIVEN: '1' });
       await expect.poll(() => lines.length).toBeGreaterThan(0);
       const outcomes = JSON.parse(lines[0] ?? '') as unknown[];
       expect(outcomes.slice(0, 6)).toEqual(new Array(6).fill('NotCapable'));

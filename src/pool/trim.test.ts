@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { become } from '../../test/support/deno_process.js';
 import { findDeno } from './deno_binary.js';
 import { type DenoProcess, spawnDeno } from './process.js';
 import { findTools } from './sandbox.js';
@@ -55,25 +56,7 @@ describe.runIf(process.platform === 'linux').each(['bwrap', 'permissions'] as co
       readyTimeoutMs: 20_000,
     });
     try {
-      const lines: string[] = [];
-      await spawned.specialise(
-        {
-          tenant: 'default',
-          function: 'litters',
-          code: Buffer.from(LITTERS),
-          v8: null,
-          env: {},
-          permissions: { net: true, env: true, read: false, write: false },
-          tracing: { spans: false, logs: false },
-          loadTimeoutMs: 20_000,
-        },
-        {
-          onLog: (_, given) => lines.push(...given.map(([, , text]) => text)),
-          onSpan: () => {},
-          onEnd: () => {},
-          onCodeCache: () => {},
-        },
-      );
+      const lines = await become(spawned, LITTERS);
       await expect.poll(() => lines).toEqual(['400000']);
       const before = residentMib(spawned);
       spawned.trim();

@@ -256,11 +256,12 @@ export function createCalls({ control, executions, logs, waitUntil, http }: Call
     return found.response;
   }
 
+  function unanswerable(thrown: unknown): Response {
+    return withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`);
+  }
+
   function serveHttp() {
-    http.serve({
-      answer,
-      unanswerable: (thrown) => withHeader(errorAnswer(thrown), 'x-hearth', `${mark}e0`),
-    });
+    http.serve(answer, unanswerable);
   }
 
   function errorText(thrown: unknown): string {

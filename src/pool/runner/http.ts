@@ -1,14 +1,12 @@
 /** Calls over HTTP: what does not go in frames. */
 
-export interface HttpHandlers {
-  answer(request: Request, info: Deno.ServeHandlerInfo): Response | Promise<Response>;
-  /** What Deno itself could not answer with, a defect of the function's Response. */
-  unanswerable(thrown: unknown): Response;
-}
+type Answer = (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>;
+/** Given what Deno itself could not answer with, a defect of the function's Response. */
+type Unanswerable = (thrown: unknown) => Response;
 
 export interface HttpServer {
   /** From now on calls at the socket are answered; once is enough. */
-  serve(handlers: HttpHandlers): void;
+  serve(answer: Answer, unanswerable: Unanswerable): void;
   /** Loads what `serve` needs. */
   load(): void;
 }
@@ -19,8 +17,8 @@ interface DenoHttp {
   serveHttpOnListener(
     listener: Deno.Listener,
     signal: undefined,
-    handler: HttpHandlers['answer'],
-    onError: HttpHandlers['unanswerable'],
+    handler: Answer,
+    onError: Unanswerable,
     onListen: () => void,
   ): unknown;
 }
@@ -35,7 +33,7 @@ export function listenForHttp(path: string): HttpServer {
   const listener = Deno.listen({ transport: 'unix', path });
   let serving = false;
   return {
-    serve({ answer, unanswerable }) {
+    serve(answer, unanswerable) {
       if (serving) return;
       serving = true;
       deno.serveHttpOnListener(listener, undefined, answer, unanswerable, () => {});

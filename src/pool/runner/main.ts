@@ -82,7 +82,7 @@ function onMessage(message: ToRunner) {
 
 /**
  * What a claim needs, and a first call, is loaded and compiled while the process waits: the module loader, the permission
- * calls, the database that V8's code cache lies in, the way of a call. It goes without where it is claimed at once.
+ * calls, the databases of Deno's caches, the way of a call. It goes without where it is claimed at once.
  */
 function prepareAhead() {
   prepared ??= prepare();
