@@ -19,13 +19,17 @@ export async function findCodeCache(sql: Sql, key: CodeCacheKey): Promise<Buffer
   return row === undefined ? null : await promisify<Buffer, Buffer>(inflate)(row.deflated);
 }
 
-/** In place of an older bundle's; does nothing for a bundle that the function no longer has. */
+/**
+ * In place of an older bundle's; does nothing for a bundle that the function no longer has. While the function is being changed
+ * or deleted it waits for that: what went in meanwhile would outlive it.
+ */
 export async function keepCodeCache(sql: Sql, key: CodeCacheKey, bytes: Buffer): Promise<void> {
   const deflated = await promisify<Buffer, Buffer>(deflate)(bytes);
   await sql`
     insert into code_caches (function_id, tenant, hash, engine, deflated)
     select id, tenant, hash, ${key.engine}, ${deflated} from functions
     where id = ${key.functionId} and hash = ${key.hash} and deleted_at is null
+    for share
     on conflict (function_id, engine) do update
     set hash = excluded.hash, deflated = excluded.deflated, created_at = now()`;
 }

@@ -203,6 +203,26 @@ describe('a stored function', () => {
     expect([...(await store.sql`select from code_caches where function_id = ${functionId}`)]).toEqual([]);
   });
 
+  it("has no V8's code cache that came while it was being deleted", async () => {
+    const { id: functionId, hash } = await insert('leaving');
+    let kept = false;
+    let keeping = Promise.resolve();
+    await store.sql.transaction(async (sql) => {
+      await sql`update functions set deleted_at = now() where id = ${functionId}`;
+      await sql`delete from code_caches where function_id = ${functionId}`;
+      keeping = store.functions.keepCodeCache({ functionId, hash, engine: 'deno-1' }, Buffer.from('late'));
+      void keeping.then(() => {
+        kept = true;
+      });
+      const waiting = () =>
+        store.sql`select from pg_stat_activity
+          where wait_event_type = 'Lock' and query like '%insert into code_caches%' and pid <> pg_backend_pid()`;
+      await until('it is done or waits', async () => kept || (await waiting()).length > 0);
+    });
+    await keeping;
+    expect([...(await store.sql`select from code_caches where function_id = ${functionId}`)]).toEqual([]);
+  });
+
   it('takes concurrent updates one after the other', async () => {
     await insert('busy');
     const results = await Promise.all(
